@@ -1,0 +1,67 @@
+// Everything NodeCore can ask of the world. One implementation drives sockets and LibTorch (src/app), one the
+// simulator (sim/).
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "eddy/events.hpp"
+#include "eddy/log.hpp"
+
+namespace eddy {
+
+struct Job {
+    JobId id;
+    UnitRange units;
+    std::vector<TensorRef> inputs;  ///< the frontier before units.first; still owned by the core
+    bool ends_model = false;        ///< post-process the outputs into an Inference
+};
+
+enum class FrameState : uint8_t { completed, failed, dropped };
+
+/// What became of a frame. Told once per captured frame, by its source.
+struct Outcome {
+    FrameState state = FrameState::completed;
+    std::string reason;  ///< failed, dropped: one of a small fixed set, fit for a metric's label
+    Instant captured_at{};
+    Usec completion{0};  ///< capture to result at the source; completed only
+    Durations parts;     ///< the rest of `completion` is transferring
+    uint16_t hops = 0;
+    bool local = false;  ///< completed without leaving the source
+    uint32_t attempts = 0;
+    Inference inference;
+};
+
+/// A frame left the reservoir, or a captured one was dropped: the camera may capture this many more.
+struct CaptureAllowance {
+    StreamId stream;
+    uint32_t frames = 0;
+};
+
+/// Called by NodeCore in order, on the core's thread. An implementation must not call back into the core.
+class EffectSink {
+public:
+    virtual ~EffectSink() = default;
+
+    /// Queue a message. Work's tensors stay owned by the core until it releases them; the sink keeps the bytes
+    /// alive for as long as it still writes them. Sending to a peer that is not up does nothing.
+    virtual void send(const NodeId& peer, const Message& message, std::span<const TensorRef> tensors) = 0;
+    /// Try to reach a node, once; PeerUp follows or it does not. Repeated calls while trying do nothing.
+    virtual void connect(const Endpoint& endpoint) = 0;
+    virtual void disconnect(const NodeId& peer, const std::string& reason) = 0;
+    /// Start a job; Computed follows. At most as many at a time as there are lanes.
+    virtual void compute(const Job& job) = 0;
+    /// The core will not use this buffer again.
+    virtual void release(BufferId buffer) = 0;
+    /// The fate of a frame of this node's own sources, once per frame.
+    virtual void deliver(const FrameId& frame, const Outcome& outcome) = 0;
+    virtual void allow_capture(CaptureAllowance allowance) = 0;
+    /// (Re)arm a timer: ev::Timer follows at or after `at`. A later call replaces an earlier one.
+    virtual void arm(TimerId timer, Instant at) = 0;
+    /// All sources have ended or were stopped, and every frame has its outcome.
+    virtual void idle() = 0;
+    virtual void log(LogLevel level, const std::string& text) = 0;
+};
+
+}  // namespace eddy

@@ -1,0 +1,158 @@
+// What nodes say to each other once their connection stands, as plain structs. The encoding is the transport's
+// business (src/transport/schema/eddy.capnp); the handshake (Hello, Refuse, Bye) never leaves it.
+//
+// Every list is bounded here; a decoder refuses more before it allocates. Receivers still treat all content as
+// hostile: ids may be unknown, counters absurd, numbers not finite.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "eddy/ids.hpp"
+#include "eddy/inference.hpp"
+#include "eddy/tensor.hpp"
+#include "eddy/time.hpp"
+
+namespace eddy {
+
+inline constexpr size_t members_max = 64;          ///< of a ring, as the scheduler sees it
+inline constexpr size_t sources_max = 256;         ///< known to one node at a time
+inline constexpr size_t frontier_tensors_max = 8;  ///< in one Work message
+inline constexpr size_t name_bytes_max = 64;
+inline constexpr size_t text_bytes_max = 1024;  ///< reasons for people
+inline constexpr uint64_t work_bytes_max = uint64_t{256} << 20;
+
+/// Where a node listens. `host` is a name or an address.
+struct Endpoint {
+    std::string host;
+    uint16_t port = 0;
+    friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+
+/// Control messages are small and prompt; bulk ones carry tensors. One connection each (design: "two per peer pair").
+enum class Lane : uint8_t { control, bulk };
+
+/// Where a frame's completion time went, summed over all nodes it visited. What the source cannot account for
+/// with these it books as transferring, so the parts add up and no two clocks are ever subtracted.
+struct Durations {
+    Usec waiting{0};
+    Usec computing{0};
+    friend bool operator==(const Durations&, const Durations&) = default;
+};
+
+namespace msg {
+
+struct Ping {
+    uint64_t sequence = 0;
+    friend bool operator==(const Ping&, const Ping&) = default;
+};
+struct Pong {
+    uint64_t sequence = 0;  ///< of the Ping it answers
+    friend bool operator==(const Pong&, const Pong&) = default;
+};
+
+struct Member {
+    NodeId id;
+    Incarnation incarnation;
+    std::string name;
+    Endpoint endpoint;
+    friend bool operator==(const Member&, const Member&) = default;
+};
+
+/// The members the sender believes alive, itself first.
+struct Neighbours {
+    std::vector<Member> members;  ///< at most members_max
+    friend bool operator==(const Neighbours&, const Neighbours&) = default;
+};
+
+/// The sender leaves the ring; nothing more is to be sent to it.
+struct Leave {
+    std::string reason;
+    friend bool operator==(const Leave&, const Leave&) = default;
+};
+
+/// Frames waiting at the sender for `source` that resume at `layer`.
+struct Backlog {
+    SourceId source;
+    uint16_t layer = 0;
+    uint32_t frames = 0;
+    friend bool operator==(const Backlog&, const Backlog&) = default;
+};
+
+/// The receiver of this may have sent, over the life of the connection, `limit` Work messages of `source`.
+/// Absolute, so a lost or repeated grant changes nothing.
+struct Credit {
+    SourceId source;
+    uint64_t limit = 0;
+    friend bool operator==(const Credit&, const Credit&) = default;
+};
+
+/// What a neighbour must know to schedule: `scheduling.md` calls it the view. Sent on change, rate-limited.
+struct NodeState {
+    uint64_t sequence = 0;             ///< rises; older ones are ignored
+    uint64_t as_of_seq = 0;            ///< Work messages of the receiver already counted in `backlog`
+    double gamma_s_per_parameter = 0;  ///< 0: cannot compute (no model)
+    uint64_t memory_bytes = 0;
+    ContentHash chain_hash;        ///< all zero: no model, relays only
+    std::vector<Backlog> backlog;  ///< at most 4 * sources_max
+    friend bool operator==(const NodeState&, const NodeState&) = default;
+};
+
+/// A frame on its way: everything the next node needs to go on. Tensors travel beside it.
+struct Work {
+    FrameId frame;
+    uint64_t seq = 0;      ///< counts Work messages on this connection, from 1
+    uint32_t attempt = 0;  ///< fences stale work
+    uint16_t hops = 0;     ///< links travelled so far, this one included
+    PlanId plan;
+    uint32_t epoch = 0;
+    ContentHash chain_hash;           ///< a node that numbers the layers otherwise must not touch it
+    uint16_t layer = 0;               ///< the next layer to compute
+    Usec deadline_left{Usec::max()};  ///< max: none
+    Durations so_far;
+    friend bool operator==(const Work&, const Work&) = default;
+};
+
+/// Receipt of all Work up to `seq`. The two instants are the receiver's: only their difference means anything.
+struct Ack {
+    uint64_t seq = 0;
+    uint64_t bytes = 0;  ///< of the message `seq`
+    Usec first_byte{0};
+    Usec last_byte{0};
+    bool accepted = true;         ///< false: message `seq` was refused (other chain, no room); the sender still owns it
+    std::vector<Credit> credits;  ///< at most sources_max
+    friend bool operator==(const Ack&, const Ack&) = default;
+};
+
+/// The end of a frame's way, straight to its source.
+struct Result {
+    FrameId frame;
+    uint32_t attempt = 0;
+    uint16_t hops = 0;
+    bool local = false;  ///< every layer ran at the source
+    Durations so_far;
+    Inference inference;
+    std::string failure;   ///< not empty: the frame could not be finished, and why
+    bool expired = false;  ///< its deadline passed on the way
+    friend bool operator==(const Result&, const Result&) = default;
+};
+
+/// The source has the result (or no longer wants it).
+struct ResultAck {
+    FrameId frame;
+    friend bool operator==(const ResultAck&, const ResultAck&) = default;
+};
+
+}  // namespace msg
+
+using Message = std::variant<msg::Ping, msg::Pong, msg::Neighbours, msg::Leave, msg::NodeState, msg::Work, msg::Ack,
+                             msg::Result, msg::ResultAck>;
+
+/// The lane a message belongs on: only Work carries tensors.
+inline Lane lane_of(const Message& message) {
+    return std::holds_alternative<msg::Work>(message) ? Lane::bulk : Lane::control;
+}
+
+}  // namespace eddy
