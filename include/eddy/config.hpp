@@ -1,0 +1,66 @@
+// A node's configuration as plain structs, already checked. `src/config` reads it from TOML; its key names are the
+// member names here. Defaults are the ones a user gets.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eddy/ids.hpp"
+#include "eddy/messages.hpp"
+
+namespace eddy {
+
+enum class WhenFull : uint8_t { block, drop_oldest, drop_newest };
+enum class Arrivals : uint8_t { paced, poisson };
+
+/// One `[[source]]`.
+struct SourceConfig {
+    std::string name;
+    std::string input;                 ///< file, folder of pictures, rtsp://…, /dev/video0, lavfi:testsrc2=…
+    std::optional<double> rate_per_s;  ///< absent: the stream's own pace
+    Arrivals arrivals = Arrivals::paced;
+    std::optional<uint64_t> frames;  ///< stop after this many; absent: until the input ends (files) or for ever
+    bool loop = false;               ///< files and folders start again at their end
+    WhenFull when_full =
+        WhenFull::block;  ///< reader's default: `block` for files and folders, `drop-oldest` for live inputs
+    std::optional<double> deadline_ms;  ///< older frames are dropped wherever they are
+    uint32_t reservoir_frames = 8;      ///< bound of the reservoir μ
+};
+
+enum class PolicyKind : uint8_t { local, ms_mdi };
+enum class SharesKind : uint8_t { parameters };
+
+/// `[node]`, `[cluster]`, `[model]`, `[compute]`, `[scheduler]`, `[[source]]` of one TOML file.
+struct NodeConfig {
+    // [node]
+    std::string name;
+    std::optional<NodeId> id;            ///< absent: hashed from cluster and node name
+    Endpoint listen{"127.0.0.1", 7070};  ///< port 0: chosen by the system
+    std::optional<Endpoint> advertise;   ///< what others dial, where it differs from `listen`
+    std::string data_dir;                ///< identity and profiles; default: ~/.local/state/eddy/<name>
+    std::string control_socket;          ///< default: <data_dir>/control.sock
+    // [cluster]
+    std::string cluster = "eddy";
+    std::string cluster_key;  ///< empty only on loopback; from `key` or `key_file`
+    std::vector<Endpoint> seeds;
+    // [model]
+    std::string model_path;  ///< empty: this node only relays
+    // [compute]
+    uint32_t lanes = 1;  ///< frames computed at the same time
+    uint32_t threads_per_lane = 1;
+    double limit = 1.0;         ///< duty cycle of a lane: share of a core it may use
+    uint64_t memory_mb = 1024;  ///< weights, compiled segments, buffers
+    // [scheduler]
+    PolicyKind policy = PolicyKind::ms_mdi;
+    SharesKind shares = SharesKind::parameters;
+    uint32_t queue_frames = 16;   ///< bound of each per-source queue
+    uint32_t attempts_max = 3;    ///< per frame, first one included
+    double stop_timeout_s = 5;    ///< admitted frames may finish for so long after SIGTERM
+    double frame_timeout_s = 30;  ///< an admitted frame without a result by then has failed
+    // [[source]]
+    std::vector<SourceConfig> sources;
+};
+
+}  // namespace eddy
