@@ -1,0 +1,77 @@
+// What a node says of itself on its control socket (`eddy.status/1`), and how `eddy status` shows it. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "eddy/result.hpp"
+
+namespace eddy::control {
+
+inline constexpr std::string_view status_schema = "eddy.status/1";
+/// Bounds of what from_json accepts.
+inline constexpr size_t status_bytes_max = size_t{4} << 20;
+inline constexpr size_t status_rows_max = 4096;
+
+/// A ring member as this node sees it.
+struct RingMember {
+    std::string id;  ///< 40 hexadecimal digits
+    std::string name;
+    std::string address;               ///< host:port that others dial
+    double age_s = 0;                  ///< since it was last heard of; 0 for the node itself
+    double gamma_s_per_parameter = 0;  ///< 0: unknown, or it cannot compute
+    bool self = false;
+    bool successor = false;
+    bool predecessor = false;
+    friend bool operator==(const RingMember&, const RingMember&) = default;
+};
+
+struct QueueLength {
+    std::string source;  ///< whose frames
+    std::string queue;   ///< "reservoir", "local", "distributed"
+    uint64_t frames = 0;
+    uint64_t frames_max = 0;  ///< its bound; 0: not told
+    friend bool operator==(const QueueLength&, const QueueLength&) = default;
+};
+
+/// Live counts of one of the node's own sources.
+struct SourceCounts {
+    std::string name;
+    std::string state;  ///< "live", "ended", "reopening", …
+    uint64_t captured = 0;
+    uint64_t admitted = 0;
+    uint64_t completed = 0;
+    uint64_t failed = 0;
+    uint64_t dropped = 0;
+    uint64_t in_flight = 0;
+    double throughput_per_s = 0;
+    double completion_p50_ms = 0;  ///< 0 while nothing has completed
+    friend bool operator==(const SourceCounts&, const SourceCounts&) = default;
+};
+
+struct NodeStatus {
+    std::string name;
+    std::string id;  ///< 40 hexadecimal digits
+    std::string cluster;
+    uint64_t incarnation = 0;
+    double uptime_s = 0;
+    std::string address;  ///< where it listens
+    std::string model;    ///< name of the model; empty: it only relays
+    bool stopping = false;
+    std::vector<RingMember> ring;  ///< in ring order, this node first
+    std::vector<QueueLength> queues;
+    std::vector<SourceCounts> sources;
+    friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
+};
+
+/// One line of JSON, newline included.
+std::string to_json(const NodeStatus& status);
+/// Error `invalid` for anything that is not a status of this version, with the place in it.
+Result<NodeStatus> from_json(std::string_view text);
+
+/// For people: a heading line, then ring, sources and queues as tables.
+std::string print_tables(const NodeStatus& status);
+
+}  // namespace eddy::control
