@@ -57,6 +57,8 @@ public:
     [[nodiscard]] std::optional<NodeId> successor() const;
     [[nodiscard]] std::optional<NodeId> predecessor() const;
     [[nodiscard]] bool is_member(const NodeId& id) const;
+    /// It announced its leave, and has not come back since.
+    [[nodiscard]] bool has_left(const NodeId& id) const { return left_.count(id) != 0; }
     /// Smoothed round trip of heartbeats; zero while unknown.
     [[nodiscard]] Usec round_trip(const NodeId& peer) const;
     /// When the peer joined this node's view; nothing if it is not in it.

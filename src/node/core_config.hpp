@@ -1,0 +1,38 @@
+// What NodeCore must be told once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eddy/config.hpp"
+#include "eddy/messages.hpp"
+#include "eddy/profile.hpp"
+
+namespace eddy::node {
+
+struct StreamConfig {
+    std::string name;
+    WhenFull when_full = WhenFull::block;
+    Usec deadline = Usec::max();    ///< from capture; max: none
+    uint32_t reservoir_frames = 8;  ///< bound of μ
+};
+
+struct CoreConfig {
+    msg::Member self;  ///< endpoint: the one that was really bound
+    std::vector<Endpoint> seeds;
+    ModelProfile profile;     ///< no layers: this node only relays
+    double time_scale = 1.0;  ///< profile times are for a whole core; 1 / duty cycle
+    std::vector<StreamConfig> streams;
+    PolicyKind policy = PolicyKind::ms_mdi;
+    uint32_t lanes = 1;
+    uint32_t queue_frames = 8;        ///< bound of each q_l^i and q_n^i
+    uint32_t in_flight_frames = 256;  ///< admitted and not finished, per stream
+    uint32_t attempts_max = 3;
+    Usec frame_timeout = std::chrono::seconds(30);
+    uint64_t memory_bytes = 0;  ///< told to neighbours
+};
+
+/// Core settings out of a checked configuration; `self`, `profile` and `time_scale` stay to be filled in.
+[[nodiscard]] CoreConfig core_config(const NodeConfig& config);
+
+}  // namespace eddy::node

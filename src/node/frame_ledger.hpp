@@ -1,0 +1,76 @@
+// The source's book: every captured frame, from capture to its one outcome.
+//
+//   captured = completed + failed + dropped + in flight     at every instant, per stream
+//
+// The ledger keeps each frame's raw pixels until its outcome, so that it can be sent again. It counts; it decides
+// nothing.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eddy/effects.hpp"
+#include "src/node/buffers.hpp"
+#include "src/node/core_config.hpp"
+
+namespace eddy::node {
+
+struct FrameRecord {
+    Instant captured_at{};
+    Instant admitted_at{};  ///< first; meaningful once attempts > 0
+    Instant attempt_at{};   ///< last
+    Instant deadline = never;
+    TensorRef raw;
+    uint32_t attempts = 0;  ///< 0: still in the reservoir
+};
+
+struct StreamCounts {
+    uint64_t captured = 0;
+    uint64_t admitted = 0;
+    uint64_t completed = 0;
+    uint64_t failed = 0;
+    uint64_t dropped = 0;
+    uint64_t late_results = 0;  ///< results of frames that had their outcome already
+    uint64_t retries = 0;
+};
+
+class FrameLedger {
+public:
+    FrameLedger(const NodeId& self, Incarnation incarnation, size_t streams);
+
+    /// Book a new frame; false: k is not above every k before it (the frame is not taken).
+    bool capture(StreamId stream, uint64_t k, const FrameRecord& record);
+    /// Book the next `count` frames, which never got as far as the core.
+    void miss(StreamId stream, uint64_t count, const std::string& reason, Instant now, EffectSink& sink);
+    void admit(FrameRecord& record, StreamId stream, Instant now);
+    [[nodiscard]] FrameRecord* find(const FrameId& frame);
+    /// Ends the frame's life: delivers `outcome`, releases the raw pixels, forgets it.
+    void settle(const FrameId& frame, Outcome outcome, Instant now, Buffers& buffers, EffectSink& sink);
+
+    [[nodiscard]] FrameId id(StreamId stream, uint64_t k) const { return {{self_, stream}, incarnation_, k}; }
+    [[nodiscard]] bool mine(const FrameId& frame) const;
+    [[nodiscard]] const StreamCounts& counts(StreamId stream) const { return streams_.at(stream.value).counts; }
+    StreamCounts& counts(StreamId stream) { return streams_.at(stream.value).counts; }
+    [[nodiscard]] size_t streams() const { return streams_.size(); }
+    /// Frames of the stream without an outcome, by k.
+    [[nodiscard]] const std::map<uint64_t, FrameRecord>& open(StreamId stream) const {
+        return streams_.at(stream.value).open;
+    }
+    [[nodiscard]] size_t open_frames() const;
+
+    void check_invariants() const;
+
+private:
+    struct Stream {
+        std::map<uint64_t, FrameRecord> open;
+        std::optional<uint64_t> newest;
+        StreamCounts counts;
+    };
+    NodeId self_;
+    Incarnation incarnation_;
+    std::vector<Stream> streams_;
+};
+
+}  // namespace eddy::node

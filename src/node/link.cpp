@@ -1,0 +1,121 @@
+#include "src/node/link.hpp"
+
+#include <algorithm>
+
+#include "eddy/assert.hpp"
+
+namespace eddy::node {
+
+bool Link::has_credit(const SourceId& source) const {
+    const auto it = outgoing_.find(source);
+    return it == outgoing_.end() ? credit_initial > 0 : it->second.sent < it->second.limit;
+}
+
+bool Link::has_room(uint64_t bytes, Usec round_trip) const {
+    return unacknowledged_.empty() || unacknowledged_bytes_ + bytes <= estimator_.window_bytes(round_trip);
+}
+
+uint64_t Link::send(scheduler::Item item, uint64_t bytes) {
+    const SourceId source = item.frame.source;
+    EDDY_ASSERT(has_credit(source));
+    ++outgoing_[source].sent;
+    ++sent_seq_;
+    since_report_.emplace_back(sent_seq_, source);
+    if (since_report_.size() > sources_max * 4) since_report_.pop_front();
+    bytes_of_[sent_seq_] = bytes;
+    unacknowledged_bytes_ += bytes;
+    unacknowledged_.emplace_back(sent_seq_, std::move(item));
+    return sent_seq_;
+}
+
+Link::Receipt Link::on_ack(const msg::Ack& ack) {
+    Receipt receipt;
+    if (ack.seq > sent_seq_) return receipt;
+    if (const auto bytes = bytes_of_.find(ack.seq); bytes != bytes_of_.end())
+        estimator_.on_receipt(bytes->second, std::max(Usec{0}, ack.last_byte - ack.first_byte));
+    while (!unacknowledged_.empty() && unacknowledged_.front().first <= ack.seq) {
+        auto& [seq, item] = unacknowledged_.front();
+        const auto bytes = bytes_of_.find(seq);
+        unacknowledged_bytes_ -= bytes->second;
+        bytes_of_.erase(bytes);
+        if (seq == ack.seq && !ack.accepted)
+            receipt.refused = std::move(item);
+        else
+            receipt.accepted.push_back(std::move(item));
+        unacknowledged_.pop_front();
+    }
+    for (const auto& credit : ack.credits) {
+        // Only sources this node has sent: a neighbour cannot make it remember more.
+        const auto it = outgoing_.find(credit.source);
+        if (it != outgoing_.end()) it->second.limit = std::max(it->second.limit, credit.limit);
+    }
+    return receipt;
+}
+
+std::vector<scheduler::Item> Link::take_unacknowledged() {
+    std::vector<scheduler::Item> items;
+    for (auto& [seq, item] : unacknowledged_) items.push_back(std::move(item));
+    unacknowledged_.clear();
+    bytes_of_.clear();
+    unacknowledged_bytes_ = 0;
+    return items;
+}
+
+bool Link::on_state(const msg::NodeState& state, Instant now) {
+    if (state_known_ && state.sequence <= state_.sequence) return false;
+    state_ = state;
+    state_at_ = now;
+    state_known_ = true;
+    reported_.clear();
+    for (const auto& backlog : state.backlog) {
+        if (reported_.size() >= sources_max && reported_.count(backlog.source) == 0) break;
+        uint32_t& frames = reported_[backlog.source];
+        frames += std::min(backlog.frames, UINT32_MAX / 2 - frames);
+    }
+    while (!since_report_.empty() && since_report_.front().first <= state.as_of_seq) since_report_.pop_front();
+    return true;
+}
+
+uint32_t Link::backlog(const SourceId& source, Instant now) const {
+    uint32_t frames = 0;
+    if (state_known_ && now - state_at_ <= view_expires) {
+        const auto it = reported_.find(source);
+        if (it != reported_.end()) frames = it->second;
+    }
+    for (const auto& [seq, sent] : since_report_)
+        if (sent == source) ++frames;
+    return frames;
+}
+
+bool Link::accepts(const msg::Work& work) const {
+    if (work.seq != received_seq_ + 1) return false;
+    const auto it = incoming_.find(work.frame.source);
+    if (it == incoming_.end()) return incoming_.size() < sources_max;
+    return it->second.received < it->second.limit;
+}
+
+void Link::on_work(const msg::Work& work) {
+    received_seq_ = work.seq;
+    ++incoming_[work.frame.source].received;
+}
+
+uint64_t Link::outstanding(const SourceId& source) const {
+    const auto it = incoming_.find(source);
+    return it == incoming_.end() ? 0 : it->second.limit - it->second.received;
+}
+
+void Link::grant(const SourceId& source, uint64_t more) {
+    const auto it = incoming_.find(source);
+    if (it == incoming_.end() || more == 0) return;
+    it->second.limit += more;
+    ungiven_[source] = it->second.limit;
+}
+
+std::vector<msg::Credit> Link::take_grants() {
+    std::vector<msg::Credit> credits;
+    for (const auto& [source, limit] : ungiven_) credits.push_back({source, limit});
+    ungiven_.clear();
+    return credits;
+}
+
+}  // namespace eddy::node

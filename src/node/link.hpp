@@ -1,0 +1,94 @@
+// One neighbour, as flow control sees it: work sent and not acknowledged, credits both ways, its reported backlog.
+// Lives as long as the connection; what was unacknowledged is handed back when it ends.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "eddy/messages.hpp"
+#include "scheduler/item.hpp"
+#include "src/node/link_estimator.hpp"
+
+namespace eddy::node {
+
+/// Work of a source one may send before the receiver has said anything.
+inline constexpr uint64_t credit_initial = 1;
+/// A reported backlog older than this counts for nothing.
+inline constexpr Usec view_expires = std::chrono::seconds(1);
+
+class Link {
+public:
+    explicit Link(uint64_t connection) : connection_(connection) {}
+    [[nodiscard]] uint64_t connection() const { return connection_; }
+
+    // -- work going out --------------------------------------------------------------------------------------------
+    [[nodiscard]] bool has_credit(const SourceId& source) const;
+    /// Room for `bytes` more: max(one message, 2·RTT·bandwidth) unacknowledged at most.
+    [[nodiscard]] bool has_room(uint64_t bytes, Usec round_trip) const;
+    /// Books the item as sent and returns its sequence number. The link holds the item until its receipt.
+    uint64_t send(scheduler::Item item, uint64_t bytes);
+    struct Receipt {
+        std::vector<scheduler::Item> accepted;
+        std::optional<scheduler::Item> refused;
+    };
+    /// Items this receipt settles. Numbers never sent settle nothing.
+    Receipt on_ack(const msg::Ack& ack);
+    /// Everything without receipt, oldest first; the link forgets it.
+    std::vector<scheduler::Item> take_unacknowledged();
+    [[nodiscard]] uint64_t unacknowledged_bytes() const { return unacknowledged_bytes_; }
+    [[nodiscard]] const std::deque<std::pair<uint64_t, scheduler::Item>>& unacknowledged() const {
+        return unacknowledged_;
+    }
+    [[nodiscard]] const LinkEstimator& estimator() const { return estimator_; }
+
+    // -- what the neighbour says of itself -------------------------------------------------------------------------
+    /// False: older than what is known, ignored.
+    bool on_state(const msg::NodeState& state, Instant now);
+    [[nodiscard]] const msg::NodeState& state() const { return state_; }
+    /// q_{n+1}^j: reported plus sent since; only what was sent if the report is stale.
+    [[nodiscard]] uint32_t backlog(const SourceId& source, Instant now) const;
+
+    // -- work coming in --------------------------------------------------------------------------------------------
+    /// Checks the sequence number and the credit. False: the neighbour broke the protocol.
+    [[nodiscard]] bool accepts(const msg::Work& work) const;
+    void on_work(const msg::Work& work);
+    [[nodiscard]] uint64_t received_seq() const { return received_seq_; }
+    /// Work of `source` the neighbour may still send.
+    [[nodiscard]] uint64_t outstanding(const SourceId& source) const;
+    /// Whether the neighbour has ever sent work of `source`.
+    [[nodiscard]] bool feeds(const SourceId& source) const { return incoming_.count(source) != 0; }
+    [[nodiscard]] size_t feeding() const { return incoming_.size(); }
+    void grant(const SourceId& source, uint64_t more);
+    /// Limits raised since the last call, for the next Ack.
+    std::vector<msg::Credit> take_grants();
+    [[nodiscard]] bool has_grants() const { return !ungiven_.empty(); }
+
+private:
+    struct Outgoing {
+        uint64_t sent = 0;
+        uint64_t limit = credit_initial;
+    };
+    struct Incoming {
+        uint64_t received = 0;
+        uint64_t limit = credit_initial;
+    };
+    uint64_t connection_;
+    uint64_t sent_seq_ = 0;
+    std::deque<std::pair<uint64_t, scheduler::Item>> unacknowledged_;
+    std::map<uint64_t, uint64_t> bytes_of_;  ///< of unacknowledged messages, by sequence number
+    uint64_t unacknowledged_bytes_ = 0;
+    std::map<SourceId, Outgoing> outgoing_;
+    std::deque<std::pair<uint64_t, SourceId>> since_report_;  ///< sent and not yet in the neighbour's report
+    LinkEstimator estimator_;
+    msg::NodeState state_;
+    Instant state_at_{};
+    bool state_known_ = false;
+    std::map<SourceId, uint32_t> reported_;
+    uint64_t received_seq_ = 0;
+    std::map<SourceId, Incoming> incoming_;
+    std::map<SourceId, uint64_t> ungiven_;
+};
+
+}  // namespace eddy::node

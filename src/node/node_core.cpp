@@ -1,0 +1,245 @@
+// NodeCore: construction, events, invariants.
+#include "src/node/node_core.hpp"
+
+#include <algorithm>
+
+namespace eddy::node {
+
+namespace {
+ring::RingConfig ring_config(const CoreConfig& config) {
+    ring::RingConfig ring;
+    ring.self = config.self;
+    ring.seeds = config.seeds;
+    return ring;
+}
+constexpr Usec frames_every = from_ms(50);
+}  // namespace
+
+NodeCore::NodeCore(CoreConfig config, uint64_t seed)
+    : config_(std::move(config)),
+      policy_(scheduler::make_policy(config_.policy)),
+      costs_(config_.profile),
+      ring_(ring_config(config_), seed),
+      ledger_(config_.self.id, config_.self.incarnation, config_.streams.size()),
+      meter_(config_.time_scale),
+      streams_(config_.streams.size()) {
+    EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
+    EDDY_ASSERT(config_.streams.size() < sources_max);
+    for (uint16_t i = 0; i < streams_.size(); ++i) queues_[{config_.self.id, StreamId{i}}];
+}
+
+void NodeCore::start(Instant now, EffectSink& sink) {
+    ring_.start(now, sink);
+    sink.arm(TimerId::ring, ring_.next_wakeup());
+    sink.arm(TimerId::frames, now + frames_every);
+    sink.arm(TimerId::state, now);
+}
+
+void NodeCore::on(const Event& event, Instant now, EffectSink& sink) {
+    now_ = now;
+    sink_ = &sink;
+    std::visit([&](const auto& e) { handle(e); }, event);
+    if (ring_.epoch() != ring_epoch_) {
+        ring_epoch_ = ring_.epoch();
+        state_dirty_ = true;
+        for (auto it = links_.begin(); it != links_.end();) {
+            const NodeId peer = (it++)->first;
+            if (!ring_.is_member(peer) && !ring_.has_left(peer)) peer_lost(peer);
+        }
+    }
+    pump();
+    grant_credits();
+    send_states();
+    update_stop();
+    sink_ = nullptr;
+}
+
+void NodeCore::handle(const ev::Captured& e) {
+    EDDY_ASSERT(e.stream.value < streams_.size());
+    buffers_.adopt(e.frame);
+    Stream& stream = streams_[e.stream.value];
+    const StreamConfig& config = config_.streams[e.stream.value];
+    if (e.missed > 0) ledger_.miss(e.stream, e.missed, "capture_queue_full", now_, *sink_);
+    FrameRecord record;
+    record.captured_at = e.captured_at;
+    record.raw = e.frame;
+    if (config.deadline != Usec::max()) record.deadline = e.captured_at + config.deadline;
+    if (!ledger_.capture(e.stream, e.k, record)) {
+        sink_->log(LogLevel::error,
+                   "source " + config.name + ": frame " + std::to_string(e.k) + " came out of order and is ignored");
+        buffers_.release(e.frame, *sink_);
+        sink_->allow_capture({e.stream, 1});
+        return;
+    }
+    if (stopping_) {
+        sink_->allow_capture({e.stream, 1});
+        return settle(ledger_.id(e.stream, e.k), FrameState::dropped, "stopping");
+    }
+    stream.reservoir.push_back(e.k);
+    if (stream.reservoir.size() <= config.reservoir_frames) return;
+    const bool newest = config.when_full == WhenFull::drop_newest;
+    const uint64_t victim = newest ? stream.reservoir.back() : stream.reservoir.front();
+    settle(ledger_.id(e.stream, victim), FrameState::dropped, "reservoir_full");
+}
+
+void NodeCore::handle(const ev::SourceEnded& e) {
+    EDDY_ASSERT(e.stream.value < streams_.size());
+    if (e.missed > 0) ledger_.miss(e.stream, e.missed, "capture_queue_full", now_, *sink_);
+    streams_[e.stream.value].ended = true;
+    sink_->log(e.reason.empty() ? LogLevel::info : LogLevel::warning,
+               "source " + config_.streams[e.stream.value].name + " ended" + (e.reason.empty() ? "" : ": " + e.reason));
+}
+
+void NodeCore::handle(const ev::PeerUp& e) {
+    if (e.peer.id == config_.self.id) return;
+    peer_lost(e.peer.id);
+    links_.emplace(e.peer.id, Link(e.connection));
+    ring_.on_peer_up(e.peer, now_, *sink_);
+    sink_->arm(TimerId::ring, ring_.next_wakeup());
+    states_sent_ = Instant{};
+    for (const auto& [frame, result] : unacknowledged_results_)
+        if (frame.source.node == e.peer.id) sink_->send(e.peer.id, result, {});
+}
+
+void NodeCore::handle(const ev::PeerDown& e) {
+    const auto it = links_.find(e.peer);
+    if (it != links_.end() && it->second.connection() != e.connection) return;  // an older life of the peering
+    ring_.on_peer_down(e.peer, e.reason, now_, *sink_);
+    peer_lost(e.peer);
+    sink_->arm(TimerId::ring, ring_.next_wakeup());
+}
+
+void NodeCore::peer_lost(const NodeId& peer) {
+    const auto it = links_.find(peer);
+    if (it == links_.end()) return;
+    auto items = it->second.take_unacknowledged();
+    links_.erase(it);
+    for (auto item = items.rbegin(); item != items.rend(); ++item) requeue(std::move(*item));
+    // What it had taken over is lost with it, unless it said goodbye and finished its work.
+    if (!ring_.has_left(peer)) retry_all_away("a node was lost");
+}
+
+void NodeCore::handle(const ev::Received& e) {
+    const auto it = links_.find(e.peer);
+    if (it == links_.end() || it->second.connection() != e.connection) {
+        buffers_.adopt(e.tensors);
+        buffers_.release(e.tensors, *sink_);
+        return;
+    }
+    ring_.on_life(e.peer, now_);
+    buffers_.adopt(e.tensors);
+    std::visit([&](const auto& message) { receive(e, message); }, e.message);
+}
+
+void NodeCore::handle(const ev::Progress& e) { ring_.on_life(e.peer, now_); }
+
+void NodeCore::handle(const ev::Drained&) {}  // pump() looks at the links anyway
+
+void NodeCore::handle(const ev::Computed& e) {
+    const auto it = lanes_.find(e.job);
+    EDDY_ASSERT(it != lanes_.end());
+    Running running = std::move(it->second);
+    lanes_.erase(it);
+    buffers_.adopt(e.outputs);
+    counters_.busy += e.busy;
+    Item& item = running.item;
+    item.so_far.computing += e.busy;
+    buffers_.release(item.tensors, *sink_);
+    item.tensors.clear();
+    if (!e.failure.empty()) {
+        sink_->log(LogLevel::error, "frame " + std::to_string(item.frame.k) + " of " +
+                                        short_name(item.frame.source.node) + ": layers " +
+                                        std::to_string(running.units.first) + " to " +
+                                        std::to_string(running.units.last) + " failed: " + e.failure);
+        buffers_.release(e.outputs, *sink_);
+        return give_up(item, "compute_failed", false);
+    }
+    meter_.on_run(e.busy,
+                  costs_.time(static_cast<uint16_t>(running.units.first), static_cast<uint16_t>(running.units.last)));
+    if (running.units.last == costs_.layers()) {
+        EDDY_ASSERT(e.inference.has_value());
+        buffers_.release(e.outputs, *sink_);
+        return finish(std::move(item), *e.inference);
+    }
+    item.layer = static_cast<uint16_t>(running.units.last);
+    item.tensors = e.outputs;
+    item.since = now_;
+    to_outbox(std::move(item));
+}
+
+void NodeCore::handle(const ev::Timer& e) {
+    switch (e.timer) {
+        case TimerId::ring:
+            ring_.tick(now_, *sink_);
+            sink_->arm(TimerId::ring, ring_.next_wakeup());
+            break;
+        case TimerId::frames:
+            check_deadlines();
+            sink_->arm(TimerId::frames, now_ + frames_every);
+            break;
+        case TimerId::state:
+        case TimerId::stop: break;  // send_states() and update_stop() follow every event
+    }
+}
+
+void NodeCore::handle(const ev::Stop& e) {
+    if (stopping_) {
+        stop_deadline_ = std::min(stop_deadline_, e.deadline);
+        return;
+    }
+    stopping_ = true;
+    stop_deadline_ = e.deadline;
+    sink_->arm(TimerId::stop, e.deadline);
+    for (uint16_t i = 0; i < streams_.size(); ++i) {
+        const auto waiting = streams_[i].reservoir;  // a copy: settling takes them out
+        for (const uint64_t k : waiting) settle(ledger_.id(StreamId{i}, k), FrameState::dropped, "stopping");
+    }
+}
+
+double NodeCore::gamma_s_per_parameter(const NodeId& member) const {
+    if (member == config_.self.id) return config_.profile.gamma_s_per_parameter() * meter_.scale();
+    const auto it = links_.find(member);
+    return it == links_.end() ? 0 : it->second.state().gamma_s_per_parameter;
+}
+
+std::vector<QueueLengths> NodeCore::queue_lengths() const {
+    std::vector<QueueLengths> lengths;
+    for (const auto& [source, queues] : queues_) {
+        QueueLengths length;
+        length.source = source;
+        if (source.node == config_.self.id)
+            length.reservoir = static_cast<uint32_t>(streams_[source.stream.value].reservoir.size());
+        length.local = static_cast<uint32_t>(queues.local.size());
+        length.distributed = static_cast<uint32_t>(queues.distributed.size());
+        length.outbox = static_cast<uint32_t>(queues.outbox.size());
+        lengths.push_back(length);
+    }
+    return lengths;
+}
+
+void NodeCore::check_invariants() const {
+    ring_.check_invariants();
+    ledger_.check_invariants();
+    EDDY_ASSERT(lanes_.size() <= config_.lanes);
+    EDDY_ASSERT(queues_.size() <= sources_max);
+    uint64_t held = ledger_.open_frames();
+    for (const auto& [source, queues] : queues_) {
+        EDDY_ASSERT(queues.local.size() <= config_.queue_frames);
+        EDDY_ASSERT(source.node == config_.self.id || queues.local.empty());
+        for (const auto* queue : {&queues.local, &queues.distributed, &queues.outbox})
+            for (const auto& item : *queue) {
+                EDDY_ASSERT(item.frame.source == source);
+                held += item.tensors.size();
+            }
+    }
+    for (const auto& [job, running] : lanes_) held += running.item.tensors.size();
+    for (const auto& [peer, link] : links_)
+        for (const auto& [seq, item] : link.unacknowledged()) held += item.tensors.size();
+    EDDY_ASSERT(held == buffers_.holders());  // no buffer leaks, none is released while needed
+    for (uint16_t i = 0; i < streams_.size(); ++i) {
+        EDDY_ASSERT(streams_[i].reservoir.size() <= config_.streams[i].reservoir_frames);
+        for (const uint64_t k : streams_[i].reservoir) EDDY_ASSERT(ledger_.open(StreamId{i}).count(k) == 1);
+    }
+}
+
+}  // namespace eddy::node

@@ -1,0 +1,172 @@
+// NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
+//
+// Life of a frame here (design: "The life of a frame"):
+//   Captured -> reservoir -> q_l or q_n (policy) -> lane (policy, AR-MDI cut) -> outbox -> successor … -> Result ->
+//   outcome
+//
+// Custody in this form: the source keeps the pixels of every frame until its outcome; a node keeps an activation until
+// the next node's receipt. If a connection breaks, what had no receipt is queued again here; if a member is lost, its
+// sources send their open frames again under a higher attempt. The first result wins.
+//
+// Bounds: reservoir, q_l and q_n per source (`queue_frames`, plus one per neighbour for the credit that needs no grant,
+// plus what comes back from a broken link), outbox, receipts, results without acknowledgement. Thread: one, the
+// caller's.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <set>
+
+#include "ring/ring.hpp"
+#include "scheduler/ar_mdi.hpp"
+#include "scheduler/item.hpp"
+#include "scheduler/policy.hpp"
+#include "src/node/buffers.hpp"
+#include "src/node/frame_ledger.hpp"
+#include "src/node/link.hpp"
+#include "src/node/speed_meter.hpp"
+
+namespace eddy::node {
+
+/// What this node did, for metrics and people.
+struct CoreCounters {
+    uint64_t jobs = 0;
+    uint64_t work_received = 0;
+    uint64_t work_relayed = 0;  ///< passed on without computing
+    uint64_t work_stale = 0;    ///< duplicates and overtaken attempts, not computed
+    uint64_t work_refused = 0;  ///< by a neighbour; came back here
+    uint64_t results_sent = 0;
+    uint64_t protocol_errors = 0;
+    Usec busy{0};
+};
+
+struct QueueLengths {
+    SourceId source;
+    uint32_t reservoir = 0;
+    uint32_t local = 0;
+    uint32_t distributed = 0;
+    uint32_t outbox = 0;
+};
+
+class NodeCore {
+public:
+    NodeCore(CoreConfig config, uint64_t seed);
+
+    void start(Instant now, EffectSink& sink);
+    void on(const Event& event, Instant now, EffectSink& sink);
+
+    [[nodiscard]] const ring::Ring& ring() const { return ring_; }
+    [[nodiscard]] const FrameLedger& ledger() const { return ledger_; }
+    [[nodiscard]] const CoreCounters& counters() const { return counters_; }
+    [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
+    /// γ of a member as last reported; 0: unknown, or it cannot compute.
+    [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;
+    [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
+    [[nodiscard]] const char* policy_name() const { return policy_->name(); }
+    [[nodiscard]] bool stopping() const { return stopping_; }
+
+    void check_invariants() const;
+
+private:
+    using Item = scheduler::Item;
+    struct Queues {
+        std::deque<Item> local;
+        std::deque<Item> distributed;
+        std::deque<Item> outbox;  ///< computed or relayed, waiting for the link to the successor
+        uint64_t served = 0;
+    };
+    struct Running {
+        Item item;
+        UnitRange units;
+        bool whole_model = false;
+    };
+    struct Stream {
+        std::deque<uint64_t> reservoir;  ///< μ: frame numbers
+        std::deque<uint64_t> again;      ///< to be sent another time; bounded by the frames in flight
+        bool ended = false;
+    };
+
+    // events (node_core.cpp)
+    void handle(const ev::Captured& e);
+    void handle(const ev::SourceEnded& e);
+    void handle(const ev::PeerUp& e);
+    void handle(const ev::PeerDown& e);
+    void handle(const ev::Received& e);
+    void handle(const ev::Progress& e);
+    void handle(const ev::Drained& e);
+    void handle(const ev::Computed& e);
+    void handle(const ev::Timer& e);
+    void handle(const ev::Stop& e);
+    // messages (node_messages.cpp)
+    void receive(const ev::Received& e, const msg::Work& work);
+    void receive(const ev::Received& e, const msg::Ack& ack);
+    void receive(const ev::Received& e, const msg::Result& result);
+    void receive(const ev::Received& e, const msg::ResultAck& ack);
+    void receive(const ev::Received& e, const msg::NodeState& state);
+    template <class M>
+    void receive(const ev::Received& e, const M& ring_message);
+    [[nodiscard]] std::optional<std::string> objection(const ev::Received& e, const msg::Work& work) const;
+    [[nodiscard]] bool stale(const msg::Work& work);
+    void send_ack(const NodeId& peer, Link& link, msg::Ack ack);
+    void grant_credits();
+    void send_states();
+    [[nodiscard]] msg::NodeState state_for(const Link& link);
+    void peer_lost(const NodeId& peer);
+    // scheduling (node_schedule.cpp)
+    void pump();
+    bool admit_frames();
+    bool start_work();
+    bool start_one(const scheduler::Pick& pick);
+    bool forward_ready();
+    void start_job(Item item, uint16_t cut, bool whole_model);
+    [[nodiscard]] scheduler::SourceView view(const SourceId& source, const Queues& queues) const;
+    [[nodiscard]] bool ends_here(const Item& item) const;
+    [[nodiscard]] uint16_t cut_for(const Item& item) const;
+    [[nodiscard]] bool dead(const Item& item) const;
+    [[nodiscard]] bool can_compute(const Item& item) const;
+    // frames (node_frames.cpp)
+    void to_outbox(Item item);
+    void requeue(Item item);
+    void drop_item(const Item& item);
+    void finish(Item item, const Inference& inference);
+    void give_up(const Item& item, const std::string& reason, bool expired);
+    void send_result(const NodeId& source, msg::Result result);
+    void retry(const FrameId& frame, const std::string& reason);
+    void retry_all_away(const std::string& reason);
+    void settle(const FrameId& frame, FrameState state, const std::string& reason);
+    void check_deadlines();
+    void update_stop();
+    [[nodiscard]] std::set<FrameId> frames_here() const;
+
+    CoreConfig config_;
+    std::unique_ptr<scheduler::Policy> policy_;
+    scheduler::ChainCosts costs_;
+    ring::Ring ring_;
+    FrameLedger ledger_;
+    Buffers buffers_;
+    SpeedMeter meter_;
+    std::vector<Stream> streams_;
+    std::map<SourceId, Queues> queues_;                       ///< bounded: sources_max
+    std::map<NodeId, Link> links_;                            ///< one per connected peer
+    std::map<JobId, Running> lanes_;                          ///< at most config_.lanes
+    std::map<FrameId, uint32_t> newest_attempt_;              ///< of frames seen lately; bounded
+    std::set<std::tuple<FrameId, uint32_t, uint16_t>> seen_;  ///< work taken, for deduplication; bounded
+    std::deque<std::tuple<FrameId, uint32_t, uint16_t>> seen_order_;
+    std::map<FrameId, msg::Result> unacknowledged_results_;  ///< bounded
+    CoreCounters counters_;
+    uint64_t next_job_ = 1;
+    uint64_t served_ = 0;
+    uint64_t state_sequence_ = 0;
+    Instant states_sent_{};
+    bool state_dirty_ = false;
+    uint64_t ring_epoch_ = 0;
+    bool stopping_ = false;
+    bool left_ = false;
+    bool idle_told_ = false;
+    Instant stop_deadline_ = never;
+    // Valid during on() only.
+    Instant now_{};
+    EffectSink* sink_ = nullptr;
+};
+
+}  // namespace eddy::node

@@ -1,0 +1,178 @@
+// NodeCore: the ends of a frame's way — results, retries, deadlines, stopping.
+#include <algorithm>
+
+#include "src/node/node_core.hpp"
+
+namespace eddy::node {
+
+namespace {
+constexpr size_t results_max = 1024;
+}
+
+void NodeCore::to_outbox(Item item) { queues_[item.frame.source].outbox.push_back(std::move(item)); }
+
+void NodeCore::requeue(Item item) {
+    item.since = now_;
+    queues_[item.frame.source].distributed.push_front(std::move(item));
+    state_dirty_ = true;
+}
+
+bool NodeCore::dead(const Item& item) const {
+    if (item.frame.source.node == config_.self.id) {
+        const auto& open = ledger_.open(item.frame.source.stream);
+        const auto it = open.find(item.frame.k);
+        return it == open.end() || item.attempt < it->second.attempts;
+    }
+    const auto it = newest_attempt_.find(item.frame);
+    return it != newest_attempt_.end() && item.attempt < it->second;
+}
+
+void NodeCore::drop_item(const Item& item) {
+    ++counters_.work_stale;
+    buffers_.release(item.tensors, *sink_);
+}
+
+void NodeCore::finish(Item item, const Inference& inference) {
+    if (item.frame.source.node == config_.self.id) {
+        FrameRecord* record = ledger_.find(item.frame);
+        if (record == nullptr) {
+            ++ledger_.counts(item.frame.source.stream).late_results;
+            return;
+        }
+        Outcome outcome;
+        const Usec whole = std::max(Usec{0}, now_ - record->captured_at);
+        outcome.parts.computing = std::min(item.so_far.computing, whole);
+        outcome.parts.waiting = std::min(item.so_far.waiting, whole - outcome.parts.computing);
+        outcome.hops = item.hops;
+        outcome.local = item.hops == 0;
+        outcome.inference = inference;
+        return ledger_.settle(item.frame, std::move(outcome), now_, buffers_, *sink_);
+    }
+    msg::Result result;
+    result.frame = item.frame;
+    result.attempt = item.attempt;
+    result.hops = item.hops;
+    result.so_far = item.so_far;
+    result.inference = inference;
+    send_result(item.frame.source.node, std::move(result));
+}
+
+void NodeCore::give_up(const Item& item, const std::string& reason, bool expired) {
+    if (item.frame.source.node == config_.self.id) {
+        const FrameRecord* record = ledger_.find(item.frame);
+        if (record == nullptr || item.attempt < record->attempts) return;
+        if (expired) return settle(item.frame, FrameState::dropped, "deadline");
+        return settle(item.frame, FrameState::failed, reason);
+    }
+    msg::Result result;
+    result.frame = item.frame;
+    result.attempt = item.attempt;
+    result.hops = item.hops;
+    result.so_far = item.so_far;
+    result.failure = reason;
+    result.expired = expired;
+    send_result(item.frame.source.node, std::move(result));
+}
+
+void NodeCore::send_result(const NodeId& source, msg::Result result) {
+    ++counters_.results_sent;
+    if (unacknowledged_results_.size() >= results_max) unacknowledged_results_.erase(unacknowledged_results_.begin());
+    unacknowledged_results_[result.frame] = result;
+    if (links_.count(source) != 0) sink_->send(source, result, {});  // otherwise as soon as it is up again
+}
+
+void NodeCore::settle(const FrameId& frame, FrameState state, const std::string& reason) {
+    Stream& stream = streams_[frame.source.stream.value];
+    const auto waiting = std::find(stream.reservoir.begin(), stream.reservoir.end(), frame.k);
+    if (waiting != stream.reservoir.end()) {
+        stream.reservoir.erase(waiting);
+        sink_->allow_capture({frame.source.stream, 1});
+    }
+    Outcome outcome;
+    outcome.state = state;
+    outcome.reason = reason;
+    ledger_.settle(frame, std::move(outcome), now_, buffers_, *sink_);
+}
+
+void NodeCore::retry(const FrameId& frame, const std::string& reason) {
+    const FrameRecord* record = ledger_.find(frame);
+    if (record == nullptr || record->attempts == 0) return;
+    if (record->attempts >= config_.attempts_max) {
+        sink_->log(LogLevel::warning, "frame " + std::to_string(frame.k) + " failed after " +
+                                          std::to_string(record->attempts) + " attempts; the last: " + reason);
+        return settle(frame, FrameState::failed, "attempts_exhausted");
+    }
+    auto& again = streams_[frame.source.stream.value].again;
+    if (std::find(again.begin(), again.end(), frame.k) == again.end()) again.push_back(frame.k);
+}
+
+std::set<FrameId> NodeCore::frames_here() const {
+    std::set<FrameId> here;
+    for (const auto& [source, queues] : queues_)
+        for (const auto* queue : {&queues.local, &queues.distributed, &queues.outbox})
+            for (const auto& item : *queue) here.insert(item.frame);
+    for (const auto& [job, running] : lanes_) here.insert(running.item.frame);
+    for (const auto& [peer, link] : links_)
+        for (const auto& [seq, item] : link.unacknowledged()) here.insert(item.frame);
+    return here;
+}
+
+void NodeCore::retry_all_away(const std::string& reason) {
+    if (ledger_.open_frames() == 0) return;
+    const auto here = frames_here();
+    std::vector<FrameId> away;
+    for (uint16_t i = 0; i < streams_.size(); ++i)
+        for (const auto& [k, record] : ledger_.open(StreamId{i}))
+            if (record.attempts > 0 && here.count(ledger_.id(StreamId{i}, k)) == 0)
+                away.push_back(ledger_.id(StreamId{i}, k));
+    for (const auto& frame : away) retry(frame, reason);
+}
+
+void NodeCore::check_deadlines() {
+    std::vector<FrameId> expired;
+    std::vector<FrameId> overdue;
+    std::vector<FrameId> timed_out;
+    for (uint16_t i = 0; i < streams_.size(); ++i)
+        for (const auto& [k, record] : ledger_.open(StreamId{i})) {
+            const FrameId frame = ledger_.id(StreamId{i}, k);
+            if (record.deadline <= now_)
+                expired.push_back(frame);
+            else if (record.attempts > 0 && now_ - record.admitted_at > config_.frame_timeout)
+                timed_out.push_back(frame);
+            else if (record.attempts > 0 && now_ - record.attempt_at > config_.frame_timeout / config_.attempts_max)
+                overdue.push_back(frame);
+        }
+    for (const auto& frame : expired) settle(frame, FrameState::dropped, "deadline");
+    for (const auto& frame : timed_out) settle(frame, FrameState::failed, "timeout");
+    if (overdue.empty()) return;
+    // A frame that still waits here is late but not lost; one that went away and is not heard of is tried again.
+    const auto here = frames_here();
+    for (const auto& frame : overdue)
+        if (here.count(frame) == 0) retry(frame, "no result in time");
+}
+
+void NodeCore::update_stop() {
+    if (!stopping_ || idle_told_) return;
+    const bool late = now_ >= stop_deadline_;
+    if (late) {
+        for (uint16_t i = 0; i < streams_.size(); ++i)
+            while (!ledger_.open(StreamId{i}).empty())
+                settle(ledger_.id(StreamId{i}, ledger_.open(StreamId{i}).begin()->first), FrameState::failed,
+                       "stopped");
+    }
+    if (ledger_.open_frames() > 0) return;
+    if (!left_) {
+        left_ = true;
+        ring_.leave("it was stopped", *sink_);
+    }
+    bool busy = !lanes_.empty();
+    for (const auto& [source, queues] : queues_)
+        busy |= !queues.local.empty() || !queues.distributed.empty() || !queues.outbox.empty();
+    for (const auto& [peer, link] : links_) busy |= !link.unacknowledged().empty();
+    for (const auto& [frame, result] : unacknowledged_results_) busy |= links_.count(frame.source.node) != 0;
+    if (busy && !late) return;
+    idle_told_ = true;
+    sink_->idle();
+}
+
+}  // namespace eddy::node

@@ -1,0 +1,210 @@
+// NodeCore: what peers say. Everything here is hostile until checked.
+#include <algorithm>
+
+#include "src/node/node_core.hpp"
+
+namespace eddy::node {
+
+namespace {
+constexpr size_t seen_max = 8192;
+constexpr Usec state_every_min = from_ms(10);   // on change, at most 100/s
+constexpr Usec state_every_max = from_ms(400);  // unasked, well before a view expires
+Usec clamp(Usec d) { return std::clamp(d, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
+}  // namespace
+
+template <class M>
+void NodeCore::receive(const ev::Received& e, const M& ring_message) {
+    if constexpr (std::is_same_v<M, msg::Ping>)
+        ring_.on_message(e.peer, ring_message, *sink_);
+    else if constexpr (std::is_same_v<M, msg::Pong>)
+        ring_.on_message(e.peer, ring_message, now_);
+    else
+        ring_.on_message(e.peer, ring_message, now_, *sink_);
+    buffers_.release(e.tensors, *sink_);
+    sink_->arm(TimerId::ring, ring_.next_wakeup());
+}
+template void NodeCore::receive(const ev::Received&, const msg::Ping&);
+template void NodeCore::receive(const ev::Received&, const msg::Pong&);
+template void NodeCore::receive(const ev::Received&, const msg::Neighbours&);
+template void NodeCore::receive(const ev::Received&, const msg::Leave&);
+
+std::optional<std::string> NodeCore::objection(const ev::Received& e, const msg::Work& work) const {
+    if (e.tensors.empty() || e.tensors.size() > frontier_tensors_max) return "no tensors, or too many";
+    if (work.hops == 0 || work.hops > 2 * members_max) return "an impossible number of hops";
+    if (work.chain_hash == config_.profile.chain_hash && costs_.layers() > 0) {
+        if (work.layer >= costs_.layers()) return "a layer the model does not have";
+        uint64_t bytes = 0;
+        for (const auto& tensor : e.tensors) bytes += tensor.bytes;
+        if (bytes != costs_.frontier_bytes(work.layer)) return "a frontier of the wrong size";
+    }
+    return std::nullopt;
+}
+
+bool NodeCore::stale(const msg::Work& work) {
+    if (ledger_.mine(work.frame)) {
+        const auto* record = ledger_.find(work.frame);
+        if (record == nullptr || work.attempt < record->attempts) return true;
+    } else if (work.frame.source.node == config_.self.id) {
+        return true;  // of an earlier life of this node
+    }
+    uint32_t& newest = newest_attempt_[work.frame];
+    if (work.attempt < newest) return true;
+    newest = work.attempt;
+    const auto key = std::make_tuple(work.frame, work.attempt, work.layer);
+    if (!seen_.insert(key).second) return true;
+    seen_order_.push_back(key);
+    if (seen_order_.size() > seen_max) {
+        newest_attempt_.erase(std::get<0>(seen_order_.front()));
+        seen_.erase(seen_order_.front());
+        seen_order_.pop_front();
+    }
+    return false;
+}
+
+void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
+    Link& link = links_.at(e.peer);
+    if (!link.accepts(work)) {
+        ++counters_.protocol_errors;
+        buffers_.release(e.tensors, *sink_);
+        return sink_->disconnect(e.peer, "it sent work out of sequence or beyond its credit");
+    }
+    link.on_work(work);
+    ++counters_.work_received;
+    state_dirty_ = true;
+    msg::Ack ack{work.seq, e.bytes, e.first_byte.time_since_epoch(), e.last_byte.time_since_epoch(), true, {}};
+    const auto why_not = objection(e, work);
+    const bool room = queues_.count(work.frame.source) != 0 || queues_.size() < sources_max;
+    if (why_not || !room || left_) {
+        if (why_not) {
+            ++counters_.protocol_errors;
+            sink_->log(LogLevel::warning, "work from " + short_name(e.peer) + " refused: " + *why_not);
+        }
+        ack.accepted = false;
+        buffers_.release(e.tensors, *sink_);
+        return send_ack(e.peer, link, ack);
+    }
+    if (stale(work)) {
+        ++counters_.work_stale;
+        buffers_.release(e.tensors, *sink_);
+        return send_ack(e.peer, link, ack);
+    }
+    Item item;
+    item.frame = work.frame;
+    item.attempt = work.attempt;
+    item.layer = work.layer;
+    item.hops = work.hops;
+    item.plan = work.plan;
+    item.epoch = work.epoch;
+    item.chain_hash = work.chain_hash;
+    item.tensors = e.tensors;
+    item.so_far = {clamp(work.so_far.waiting), clamp(work.so_far.computing)};
+    item.since = e.last_byte;
+    if (work.deadline_left != Usec::max()) item.deadline = now_ + clamp(work.deadline_left);
+    queues_[work.frame.source].distributed.push_back(std::move(item));
+    send_ack(e.peer, link, ack);
+}
+
+void NodeCore::send_ack(const NodeId& peer, Link& link, msg::Ack ack) {
+    ack.credits = link.take_grants();
+    sink_->send(peer, ack, {});
+}
+
+void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
+    buffers_.release(e.tensors, *sink_);
+    auto receipt = links_.at(e.peer).on_ack(ack);
+    for (const auto& item : receipt.accepted) buffers_.release(item.tensors, *sink_);
+    if (!receipt.refused) return;
+    ++counters_.work_refused;
+    Item item = std::move(*receipt.refused);
+    if (++item.refusals >= 8) {
+        const Item lost = item;
+        give_up(lost, "refused", false);
+        return buffers_.release(lost.tensors, *sink_);
+    }
+    requeue(std::move(item));
+}
+
+void NodeCore::receive(const ev::Received& e, const msg::NodeState& state) {
+    buffers_.release(e.tensors, *sink_);
+    links_.at(e.peer).on_state(state, now_);
+}
+
+void NodeCore::receive(const ev::Received& e, const msg::Result& result) {
+    buffers_.release(e.tensors, *sink_);
+    if (result.frame.source.node != config_.self.id) {
+        ++counters_.protocol_errors;
+        return;
+    }
+    sink_->send(e.peer, msg::ResultAck{result.frame}, {});
+    FrameRecord* record = ledger_.find(result.frame);
+    if (record == nullptr || record->attempts == 0) {
+        if (ledger_.mine(result.frame)) ++ledger_.counts(result.frame.source.stream).late_results;
+        return;
+    }
+    if (result.expired) return settle(result.frame, FrameState::dropped, "deadline");
+    if (!result.failure.empty()) {
+        if (result.attempt == record->attempts) retry(result.frame, result.failure);
+        return;
+    }
+    Outcome outcome;
+    const Usec whole = std::max(Usec{0}, now_ - record->captured_at);
+    outcome.parts.computing = std::min(clamp(result.so_far.computing), whole);
+    outcome.parts.waiting = std::min(clamp(result.so_far.waiting), whole - outcome.parts.computing);
+    outcome.hops = result.hops;
+    outcome.inference = result.inference;
+    ledger_.settle(result.frame, std::move(outcome), now_, buffers_, *sink_);
+}
+
+void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
+    buffers_.release(e.tensors, *sink_);
+    if (ack.frame.source.node == e.peer) unacknowledged_results_.erase(ack.frame);
+}
+
+// A source's free slots are granted to whoever feeds it; what is granted is taken, so that the queue's bound holds
+// whatever the neighbours do with it.
+void NodeCore::grant_credits() {
+    if (left_) return;
+    for (const auto& [source, queues] : queues_) {
+        std::vector<Link*> feeders;
+        uint64_t taken = queues.distributed.size();
+        for (auto& [peer, link] : links_) {
+            if (!link.feeds(source)) continue;
+            taken += link.outstanding(source);
+            feeders.push_back(&link);
+        }
+        for (size_t i = 0; !feeders.empty() && taken < config_.queue_frames; ++i, ++taken)
+            feeders[i % feeders.size()]->grant(source, 1);
+    }
+    for (auto& [peer, link] : links_)
+        if (link.has_grants()) send_ack(peer, link, {link.received_seq(), 0, Usec{0}, Usec{0}, true, {}});
+}
+
+msg::NodeState NodeCore::state_for(const Link& link) {
+    msg::NodeState state;
+    state.sequence = ++state_sequence_;
+    state.as_of_seq = link.received_seq();
+    state.gamma_s_per_parameter = costs_.layers() == 0 ? 0 : gamma_s_per_parameter(config_.self.id);
+    state.memory_bytes = config_.memory_bytes;
+    state.chain_hash = config_.profile.chain_hash;
+    for (const auto& [source, queues] : queues_) {
+        std::map<uint16_t, uint32_t> by_layer;
+        for (const auto& item : queues.distributed) ++by_layer[item.layer];
+        for (const auto& [layer, frames] : by_layer)
+            if (state.backlog.size() < 4 * sources_max) state.backlog.push_back({source, layer, frames});
+    }
+    return state;
+}
+
+void NodeCore::send_states() {
+    const Usec age = now_ - states_sent_;
+    if (age < state_every_min || (!state_dirty_ && age < state_every_max)) {
+        sink_->arm(TimerId::state, states_sent_ + (state_dirty_ ? state_every_min : state_every_max));
+        return;
+    }
+    states_sent_ = now_;
+    state_dirty_ = false;
+    for (const auto& [peer, link] : links_) sink_->send(peer, state_for(link), {});
+    sink_->arm(TimerId::state, now_ + state_every_max);
+}
+
+}  // namespace eddy::node
