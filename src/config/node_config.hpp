@@ -19,8 +19,8 @@ inline constexpr size_t socket_path_bytes_max = 103;
 /// A shorter cluster key could be guessed.
 inline constexpr size_t cluster_key_bytes_min = 16;
 
-/// The whole file, checked: what comes back has every default filled in (data_dir, control_socket, id, when_full), and
-/// all its paths are absolute. Relative ones start at the file's folder, never at the working directory.
+/// The whole file, checked: what comes back has every default filled in (data_dir, control_socket, when_full; not id),
+/// and all its paths are absolute. Relative ones start at the file's folder, never at the working directory.
 ///
 /// Error `invalid`: one line a problem, all of them, in the file's order, each in the form
 ///   node.toml:12: [compute] limit: found 3.5, allowed: a number above 0 and at most 1
