@@ -24,6 +24,8 @@ Result<InputKind> input_kind(const std::string& input);
 inline bool is_live(InputKind kind) { return kind == InputKind::rtsp || kind == InputKind::v4l2; }
 /// The input with a password in it hidden: for logs and errors.
 std::string without_password(const std::string& input);
+/// `text` with the password that `input` holds, if any, hidden wherever it occurs.
+std::string without_password_of(const std::string& input, std::string text);
 
 /// No frame of more pixels is decoded.
 inline constexpr uint64_t frame_pixels_max = uint64_t{8192} * 8192;

@@ -30,14 +30,15 @@ public:
 
 private:
     [[nodiscard]] Instant slot(uint64_t k) const;
+    [[nodiscard]] bool poisson() const { return rate_per_s_ && arrivals_ == Arrivals::poisson; }
+    double gap_s() { return random_.exponential(1 / *rate_per_s_); }
 
     std::optional<double> rate_per_s_;
     Arrivals arrivals_;
     Random random_;
     Instant start_;
     uint64_t k_ = 0;
-    double poisson_s_ = 0;  ///< sum of the gaps so far
-    Instant free_at_;       ///< take(): the next interval's beginning
+    Instant free_at_;  ///< Poisson: the next instant; take(): when the next interval begins
 };
 
 /// 0.5 s, 1 s, 2 s … 30 s, each shortened by up to half at random so that cameras do not come back all at once (never
