@@ -5,8 +5,9 @@
 //
 // The text's "q_n^j = −M if n is no source" must read q_l^n = −M: a node that is no source has no local queue.
 // Where the paper is silent:
-//   * Ties in arrivals go to the local queue: it costs no link. Ties in (2) go to the local queue, then to the source
-//     served longest ago, so nobody starves.
+//   * Ties in arrivals go to the local queue: it costs no link. Ties in (2) go to the distributed queue: with both
+//     queues full and nothing waiting downstream the terms are equal, and preferring the local one would leave every
+//     other node idle for ever. Further ties go to the source served longest ago, so nobody starves.
 //   * An empty queue is never served, whatever its difference.
 //   * If all differences are zero or negative the node still works on the largest one (it is work-conserving): the
 //     neighbour's queue is bounded by credits, so this cannot flood it.
@@ -33,7 +34,7 @@ std::optional<Pick> MsMdiPolicy::pick(std::span<const SourceView> views) const {
         if (best) {
             if (weight < best->weight) return;
             const bool best_local = best->pick.queue == QueueKind::local;
-            if (weight == best->weight && (best_local != local ? best_local : best->served <= view.served)) return;
+            if (weight == best->weight && (best_local != local ? local : best->served <= view.served)) return;
         }
         best = Best{{view.source, queue}, weight, view.served};
     };

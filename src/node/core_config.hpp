@@ -20,7 +20,7 @@ struct StreamConfig {
 struct CoreConfig {
     msg::Member self;  ///< endpoint: the one that was really bound
     std::vector<Endpoint> seeds;
-    ModelProfile profile;     ///< no layers: this node only relays
+    ModelProfile profile;     ///< no layers: this node only relays, and has no streams
     double time_scale = 1.0;  ///< profile times are for a whole core; 1 / duty cycle
     std::vector<StreamConfig> streams;
     PolicyKind policy = PolicyKind::ms_mdi;

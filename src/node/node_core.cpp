@@ -25,6 +25,7 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       streams_(config_.streams.size()) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
     EDDY_ASSERT(config_.streams.size() < sources_max);
+    EDDY_ASSERT(config_.streams.empty() || costs_.layers() > 0);
     for (uint16_t i = 0; i < streams_.size(); ++i) queues_[{config_.self.id, StreamId{i}}];
 }
 

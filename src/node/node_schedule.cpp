@@ -36,8 +36,7 @@ bool NodeCore::admit_frames() {
         const auto open = ledger_.open(id).size() - stream.reservoir.size();
         const bool again = !stream.again.empty();
         if (!again && open >= config_.in_flight_frames) continue;
-        auto kind = policy_->admit(view(source, queues));
-        if (costs_.layers() == 0) kind = scheduler::QueueKind::distributed;
+        const auto kind = policy_->admit(view(source, queues));
         auto& queue = kind == scheduler::QueueKind::local ? queues.local : queues.distributed;
         if (queue.size() >= config_.queue_frames) continue;
         auto& from = again ? stream.again : stream.reservoir;
@@ -68,11 +67,7 @@ scheduler::SourceView NodeCore::view(const SourceId& source, const Queues& queue
     view.served = queues.served;
     if (queues.distributed.empty()) return view;
     const Item& head = queues.distributed.front();
-    if (ends_here(head)) {
-        // Alone and without a model there is nobody to compute it: wait for one.
-        view.servable = can_compute(head) || ring_.members().size() > 1;
-        return view;
-    }
+    if (ends_here(head)) return view;
     view.servable = queues.outbox.size() < outbox_frames;
     const auto link = links_.find(*ring_.successor());
     if (link != links_.end()) view.downstream = link->second.backlog(source, now_);
