@@ -1,4 +1,4 @@
-// Durations in log-linear buckets (as HdrHistogram has them): any percentile to within 1 % from 21 kB, however many are
+// Durations in log-linear buckets (as HdrHistogram has them): any percentile to within 1 % from 18 kB, however many are
 // recorded. Plain value; one thread.
 #pragma once
 

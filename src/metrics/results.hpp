@@ -51,8 +51,8 @@ Result<ResultLine> parse_result_line(std::string_view text);
 /// All lines of a file; error `invalid` names the line that is none, `unavailable` a file that cannot be read.
 Result<std::vector<ResultLine>> read_results(const std::string& path);
 
-/// Appends lines to a file, in pieces of about 32 KiB. A write that fails loses its lines, is logged once and counted;
-/// later ones are tried again. Not thread-safe; the destructor flushes.
+/// Writes lines to a file, in pieces of about 32 KiB. A write that fails loses whole lines, is logged once and counted;
+/// later ones are tried again. Not thread-safe; the destructor flushes. SIGPIPE must be ignored by the program.
 class ResultWriter {
 public:
     /// Creates or empties the file. Error `unavailable` with the path and the system's reason.
@@ -76,7 +76,7 @@ private:
     std::string path_;
     LogFn log_;
     std::string buffer_;
-    bool mid_line_ = false;  ///< the file ends in half a line, after a write that failed part-way
+    bool mid_line_ = false;  ///< a pipe got half a line, from a write that failed part-way
     bool complained_ = false;
     uint64_t lines_lost_ = 0;
 };
