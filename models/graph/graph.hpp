@@ -72,21 +72,30 @@ public:
     /// Cuts are numbered 0 … operators().size(); cut c lies before operator c.
     [[nodiscard]] uint32_t cuts() const { return static_cast<uint32_t>(operators_.size()) + 1; }
     /// The tensors live across a cut, ascending by id. At the last cut: the outputs, in the model's order.
-    [[nodiscard]] const std::vector<ValueId>& frontier(uint32_t cut) const { return frontiers_.at(cut); }
-    [[nodiscard]] uint64_t frontier_bytes(uint32_t cut) const;
+    [[nodiscard]] std::vector<ValueId> frontier(uint32_t cut) const;
+    [[nodiscard]] uint32_t frontier_tensors(uint32_t cut) const { return live_.at(cut).tensors; }
+    [[nodiscard]] uint64_t frontier_bytes(uint32_t cut) const { return live_.at(cut).bytes; }
 
     /// `operators`: indices, ascending, distinct.
     [[nodiscard]] Boundary boundary_of(std::span<const uint32_t> operators) const;
 
 private:
-    void find_frontiers();
+    struct Live {
+        uint32_t tensors = 0;
+        uint64_t bytes = 0;
+    };
+    [[nodiscard]] Status check() const;
+    void find_uses();
 
     std::vector<Value> values_;
     std::vector<Operator> operators_;
     std::vector<ValueId> inputs_;
     std::vector<ValueId> outputs_;
-    std::vector<std::vector<ValueId>> frontiers_;
+    std::vector<Live> live_;           ///< by cut
+    std::vector<uint32_t> last_use_;   ///< by value: cuts up to and including this one are crossed; outputs: the last
+    std::vector<uint32_t> first_cut_;  ///< by value: the first cut at which it exists
     std::vector<std::vector<uint32_t>> consumers_;  ///< by value: operators, ascending
+    std::vector<bool> is_output_;                   ///< by value
 };
 
 }  // namespace eddy::graph

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,9 +22,9 @@
 namespace eddy::torch_exec {
 
 struct ExecutorOptions {
-    uint32_t threads = 1;            ///< of this lane, set once for the thread that runs it
+    uint32_t threads = 1;            ///< of this lane; set for each thread that runs it
     uint32_t fuse_after_runs = 4;    ///< a run met this often is compiled as one unit
-    double fuse_bytes_share = 0.75;  ///< of the cache that fused runs may fill without `prepare`
+    double fuse_bytes_share = 0.75;  ///< of the cache's bytes: above it, fused runs must displace others
 };
 
 struct RunResult {
@@ -30,7 +32,7 @@ struct RunResult {
     std::vector<Usec> layer_times;    ///< one a layer, if asked for
 };
 
-/// Belongs to one thread. Several share one cache, and through it the model and all that is compiled.
+/// Used by one thread at a time. Several share one cache, and through it the model and all that is compiled.
 class Executor {
 public:
     Executor(std::shared_ptr<UnitCache> cache, const ExecutorOptions& options);
@@ -40,8 +42,8 @@ public:
     /// Compile every single layer: with these any run can be served.
     Status prepare_layers();
 
-    /// Layers [first, last). `inputs` is the frontier before `first`: in the graph's order, or in any order if every
-    /// meta.value is set. Inputs are never altered. Measuring layers runs them one by one, which is slower.
+    /// Layers [first, last). `inputs` is the frontier before `first`, in any order; meta.value says which is which
+    /// (the frame is value 0). They are never altered. Measuring layers runs them one by one, which is slower.
     Result<RunResult> run(uint32_t first, uint32_t last, std::span<const HostTensor> inputs, bool measure = false);
 
     [[nodiscard]] const Model& model() const { return *cache_->model(); }
@@ -51,18 +53,26 @@ private:
     using Piece = std::pair<uint32_t, uint32_t>;  ///< layers [first, last)
 
     [[nodiscard]] Status check_range(uint32_t first, uint32_t last) const;
-    [[nodiscard]] UnitSpec spec_of(Piece piece) const;
-    Result<std::shared_ptr<const Unit>> unit_of(Piece piece);
-    [[nodiscard]] std::vector<Piece> cover(Piece run);
-    [[nodiscard]] bool worth_fusing(Piece run);
-    void bind_thread();
+    const UnitSpec& spec_of(Piece piece);
+    [[nodiscard]] uint64_t estimated_bytes(Piece piece) const;
+    void count_run(Piece run);
+    void fuse_if_hot(Piece run);
+    bool displace_colder(uint32_t heat, uint64_t bytes_needed);
+    [[nodiscard]] std::vector<Piece> cover(Piece run) const;
+    Result<std::vector<std::shared_ptr<const Unit>>> units_for(Piece run, bool single_layers);
 
     std::shared_ptr<UnitCache> cache_;
     ExecutorOptions options_;
-    std::map<Piece, uint32_t> runs_;  ///< how often each run was asked for; bounded by layers_max²/2
+    std::map<Piece, UnitSpec> specs_;  ///< like the next two, bounded by layers_max squared
+    std::map<Piece, uint32_t> heat_;   ///< how often each run was asked for, halved now and then
+    std::set<Piece> fused_;            ///< runs of several layers compiled as one, unless evicted meanwhile
+    uint32_t runs_ = 0;
 };
 
-/// The most threads a lane may use, and what runs on them, for people: "x86_64, AVX2, oneDNN, 2 processors".
+/// The calling thread computes with so many threads from now on; OpenBLAS, which knows only one number, too.
+void bind_lane_thread(uint32_t threads);
+
+/// Processor and libraries, for people and as part of a profile's key: "AMD EPYC 7B13, AVX2, LibTorch 1.13.1, oneDNN".
 std::string device_description();
 
 }  // namespace eddy::torch_exec

@@ -1,0 +1,196 @@
+"""Makes the untrained models that the importer's tests run on: python3 make_models.py FOLDER
+
+Seeded, and skipped if the folder holds them already (a stamp names this file's content). Weights are random, but batch
+norms get statistics near those of a trained net, so that activations neither vanish nor explode and a relative error
+of 1e-4 means something.
+"""
+import hashlib
+import json
+import pathlib
+import sys
+import warnings
+
+import torch
+import torchvision
+
+warnings.filterwarnings("ignore")
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def card(name, height, width, **more):
+    return json.dumps({"schema": "eddy.model/1", "name": name, "task": "raw", "height": height, "width": width,
+                       "mean": MEAN, "std": STD, "labels": [], "score_min": 0.5, "iou_max": 0.5, **more})
+
+
+def settle(model, size):
+    """Let every batch norm see its own input once, so that its output is near unit scale."""
+    torch.manual_seed(7)
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    model.eval()
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+        torch.nn.init.uniform_(norm.weight, 0.5, 1.0)
+        torch.nn.init.normal_(norm.bias, 0.0, 0.1)
+    with torch.no_grad():
+        model(torch.randn(2, 3, *size))
+    return model.eval()
+
+
+def save(folder, name, module, height, width, text=None):
+    extra = {"eddy.json": card(name, height, width) if text is None else text}
+    torch.jit.save(module, str(folder / f"{name}.pt"), _extra_files=extra if extra["eddy.json"] else None)
+    print("made", name, flush=True)
+
+
+def architectures(folder):
+    zoo = torchvision.models
+    vit = lambda: zoo.VisionTransformer(image_size=64, patch_size=16, num_layers=3, num_heads=4, hidden_dim=96,
+                                        mlp_dim=192, num_classes=50)
+    small = {"num_classes": 100}
+    # name, maker, input size, how it becomes TorchScript
+    table = [
+        ("mobilenet_v2", lambda: zoo.mobilenet_v2(**small), 96, "trace"),
+        ("mobilenet_v2_scripted", lambda: zoo.mobilenet_v2(**small), 64, "script"),
+        ("mobilenet_v3_small", lambda: zoo.mobilenet_v3_small(**small), 96, "trace"),
+        ("resnet18", lambda: zoo.resnet18(**small), 64, "trace"),
+        ("resnet50_scripted", lambda: zoo.resnet50(**small), 64, "script"),
+        ("googlenet", lambda: zoo.googlenet(init_weights=False, aux_logits=True, transform_input=True, **small), 96, "script"),
+        ("inception_v3", lambda: zoo.inception_v3(init_weights=False, aux_logits=False, **small), 128, "trace"),
+        ("densenet121", lambda: zoo.densenet121(**small), 64, "script"),
+        ("squeezenet1_1", lambda: zoo.squeezenet1_1(**small), 96, "trace"),
+        ("shufflenet_v2", lambda: zoo.shufflenet_v2_x1_0(**small), 96, "trace"),
+        ("shufflenet_v2_scripted", lambda: zoo.shufflenet_v2_x0_5(**small), 64, "script"),
+        ("efficientnet_b0", lambda: zoo.efficientnet_b0(**small), 96, "trace"),
+        ("regnet_y_400mf", lambda: zoo.regnet_y_400mf(**small), 96, "script"),
+        ("vit_small", vit, 64, "trace"),
+        ("swin_t", lambda: zoo.swin_t(**small), 64, "trace"),
+        ("fcn_resnet50", lambda: zoo.segmentation.fcn_resnet50(weights_backbone=None, num_classes=21), 64, "script"),
+    ]
+    for name, make, size, how in table:
+        torch.manual_seed(3)
+        model = settle(make(), (size, size))
+        example = torch.randn(1, 3, size, size)
+        with torch.no_grad():
+            module = torch.jit.script(model) if how == "script" else torch.jit.trace(model, example, check_trace=False)
+        save(folder, name, module, size, size)
+
+
+class Branches(torch.nn.Module):
+    """The frame's content decides."""
+    def forward(self, x):
+        if bool(x.mean() > 0):
+            return x * 2
+        return x - 1
+
+
+class Nonzero(torch.nn.Module):
+    def forward(self, x):
+        return torch.nonzero(x > 0.5).float()
+
+
+class Masked(torch.nn.Module):
+    def forward(self, x):
+        return x[x > 0].sum() + x.mean()
+
+
+class Steers(torch.nn.Module):
+    """A number read from the pixels becomes a size."""
+    def forward(self, x):
+        n = int(x.abs().max().item()) + 1
+        return torch.nn.functional.interpolate(x, scale_factor=float(n))
+
+
+class Noise(torch.nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
+
+class Counts(torch.nn.Module):
+    """Keeps state between frames."""
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        self.seen += 1
+        return x + self.seen
+
+
+class TwoInputs(torch.nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+class WritesThroughView(torch.nn.Module):
+    """Alters a slice, then reads the whole."""
+    def forward(self, x):
+        y = x * 1.5
+        y[:, 0].mul_(2.0)
+        return y + 1
+
+
+class Fixed(torch.nn.Module):
+    """A classifier's head that wants one input size only."""
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+        self.head = torch.nn.Linear(4 * 30 * 30, 5)
+
+    def forward(self, x):
+        return self.head(torch.flatten(torch.relu(self.conv(x)), 1))
+
+
+class StaticFlow(torch.nn.Module):
+    """Loops, branches, lists, dictionaries and in-place operators that the shape alone decides."""
+    def __init__(self):
+        super().__init__()
+        self.convs = torch.nn.ModuleList([torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)])
+
+    def forward(self, x):
+        parts = []
+        n = x.size(2) // 8
+        for conv in self.convs:
+            x = conv(x)
+            if x.shape[2] > 16:
+                x.relu_()
+            else:
+                x.sub_(1.0)
+            parts.append(x)
+        grid = torch.zeros(x.shape[2], x.shape[3])
+        for i in range(n):
+            grid[i] = float(i)
+        total = torch.cat(parts, 1)
+        total += grid
+        a, b = total.chunk(2, 1)[0], total.chunk(2, 1)[1]
+        named = {"sum": a + b, "product": a * b}
+        return named["product"], [named["sum"], total[:, :2].clone()]
+
+
+def refusals(folder):
+    example = torch.randn(1, 3, 32, 32)
+    for module in [Branches(), Nonzero(), Masked(), Steers(), Noise(), Counts(), WritesThroughView(), StaticFlow()]:
+        save(folder, type(module).__name__, torch.jit.script(module), 32, 32)
+    save(folder, "TwoInputs", torch.jit.script(TwoInputs()), 32, 32)
+    torch.manual_seed(5)
+    save(folder, "Fixed", torch.jit.script(Fixed()), 32, 32)
+    save(folder, "Misfit", torch.jit.script(Fixed()), 48, 32)
+    save(folder, "NoCard", torch.jit.script(Fixed()), 32, 32, text="")
+    save(folder, "BadCard", torch.jit.script(Fixed()), 32, 32, text='{"schema": "eddy.model/1", "name": 3}')
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = folder / "stamp"
+    wanted = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        print("models are there already")
+        return
+    torch.set_num_threads(2)
+    architectures(folder)
+    refusals(folder)
+    stamp.write_text(wanted)
+
+
+main()
