@@ -1,0 +1,98 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "eddy/text_table.hpp"
+#include "src/control/status.hpp"
+
+namespace eddy::control {
+namespace {
+
+using Align = TextTable::Align;
+
+std::string number(uint64_t value) { return fmt::format("{}", value); }
+
+/// 75 s -> "1 min 15 s": seconds mean little to a person after the first minutes.
+std::string duration(double seconds) {
+    // Also keeps a peer's absurd number from overflowing the conversion.
+    const auto s = static_cast<uint64_t>(std::clamp(seconds, 0.0, 1e12));
+    if (s < 60) return fmt::format("{} s", s);
+    if (s < 3600) return fmt::format("{} min {} s", s / 60, s % 60);
+    if (s < 86400) return fmt::format("{} h {} min", s / 3600, s % 3600 / 60);
+    return fmt::format("{} d {} h", s / 86400, s % 86400 / 3600);
+}
+
+/// One line of text that others wrote, made safe for a terminal.
+std::string clean(std::string text) {
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    return text;
+}
+
+std::string heading(const NodeStatus& status) {
+    const std::string model = status.model.empty() ? "no model, relays only" : "model " + status.model;
+    return clean(fmt::format("{} ({}) of cluster {}, {}, up {}, incarnation {}, {}{}", status.name,
+                             status.id.substr(0, 8), status.cluster, status.address, duration(status.uptime_s),
+                             status.incarnation, model, status.stopping ? ", stopping" : "")) +
+           "\n";
+}
+
+std::string ring_table(const NodeStatus& status) {
+    TextTable table({{"ring", Align::left},
+                     {"id", Align::left},
+                     {"address", Align::left},
+                     {"heard s ago"},
+                     {"γ ns/parameter"},
+                     {"", Align::left}});
+    for (const RingMember& member : status.ring) {
+        std::string marks;
+        for (const auto& [set, mark] : {std::pair{member.self, "this node"},
+                                        {member.successor, "successor"},
+                                        {member.predecessor, "predecessor"}})
+            if (set) marks += (marks.empty() ? "" : ", ") + std::string(mark);
+        table.add_row(
+            {member.name, member.id.substr(0, 8), member.address,
+             member.self ? "-" : fmt::format("{:.1f}", member.age_s),
+             member.gamma_s_per_parameter > 0 ? fmt::format("{:.3g}", member.gamma_s_per_parameter * 1e9) : "-",
+             marks});
+    }
+    return table.str();
+}
+
+std::string source_table(const NodeStatus& status) {
+    TextTable table({{"source", Align::left},
+                     {"state", Align::left},
+                     {"captured"},
+                     {"admitted"},
+                     {"completed"},
+                     {"failed"},
+                     {"dropped"},
+                     {"in flight"},
+                     {"frames/s"},
+                     {"p50 ms"}});
+    for (const SourceCounts& source : status.sources)
+        table.add_row({source.name, source.state, number(source.captured), number(source.admitted),
+                       number(source.completed), number(source.failed), number(source.dropped),
+                       number(source.in_flight), fmt::format("{:.2f}", source.throughput_per_s),
+                       source.completed > 0 ? fmt::format("{:.1f}", source.completion_p50_ms) : "-"});
+    return table.str();
+}
+
+std::string queue_table(const NodeStatus& status) {
+    TextTable table({{"queue of source", Align::left}, {"queue", Align::left}, {"waiting frames"}, {"at most"}});
+    for (const QueueLength& queue : status.queues)
+        table.add_row(
+            {queue.source, queue.queue, number(queue.frames), queue.frames_max > 0 ? number(queue.frames_max) : "-"});
+    return table.str();
+}
+
+}  // namespace
+
+std::string print_tables(const NodeStatus& status) {
+    std::string text = heading(status) + "\n" + ring_table(status);
+    if (!status.sources.empty()) text += "\n" + source_table(status);
+    if (!status.queues.empty()) text += "\n" + queue_table(status);
+    return text;
+}
+
+}  // namespace eddy::control

@@ -1,0 +1,110 @@
+#include "src/control/status.hpp"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+#include <rapidcheck.h>
+
+using namespace eddy::control;
+
+namespace {
+
+NodeStatus sample() {
+    NodeStatus status;
+    status.name = "a";
+    status.id = "00112233445566778899aabbccddeeff00112233";
+    status.cluster = "porch";
+    status.incarnation = 4;
+    status.uptime_s = 75.25;
+    status.address = "127.0.0.1:7070";
+    status.model = "ssdlite";
+    RingMember self{status.id, "a", status.address, 0, 3.25e-9, true, false, false};
+    RingMember other{"aabbccddeeff0011223300112233445566778899", "b", "127.0.0.1:7071", 0.25, 0, false, true, true};
+    status.ring = {self, other};
+    status.queues = {{"front", "reservoir", 1, 8}, {"front", "distributed", 2, 0}};
+    status.sources = {{"front", "live", 150, 149, 140, 2, 5, 3, 4.6666, 412.5}, {"yard", "ended"}};
+    return status;
+}
+
+}  // namespace
+
+TEST_CASE("reading a written status gives the same one, and it is one line") {
+    const std::string text = to_json(sample());
+    CHECK(text.find('\n') == text.size() - 1);
+    CHECK(*from_json(text) == sample());
+    CHECK(*from_json(to_json(NodeStatus{})) == NodeStatus{});
+    NodeStatus latin = sample();
+    latin.ring[1].name = "caf\xe9";
+    CHECK(from_json(to_json(latin)).ok());
+}
+
+TEST_CASE("every member that a tool relies on is in the JSON") {
+    const auto json = nlohmann::json::parse(to_json(sample()));
+    CHECK(json.at("schema") == "eddy.status/1");
+    CHECK(json.at("incarnation") == 4);
+    CHECK(json.at("uptime_s") == 75.25);
+    CHECK(json.at("ring").at(1).at("successor") == true);
+    CHECK(json.at("ring").at(0).at("gamma_s_per_parameter") == 3.25e-9);
+    CHECK(json.at("queues").at(0).at("frames_max") == 8);
+    CHECK(json.at("sources").at(0).at("in_flight") == 3);
+}
+
+TEST_CASE("what is no status is refused with its place") {
+    const auto refused = [](const char* pointer, const nlohmann::json& value) {
+        auto json = nlohmann::json::parse(to_json(sample()));
+        json[nlohmann::json::json_pointer(pointer)] = value;
+        const auto result = from_json(json.dump());
+        return result.ok() ? std::string("accepted") : result.error().message;
+    };
+    CHECK(refused("/schema", "eddy.report/1") == "status.schema: allowed: \"eddy.status/1\"");
+    CHECK(refused("/incarnation", -1) == "status.incarnation: allowed: a whole number of at least 0");
+    CHECK(refused("/ring/1/age_s", "old") == "status.ring[1].age_s: allowed: a number");
+    CHECK(refused("/ring/0/self", 1) == "status.ring[0].self: allowed: true or false");
+    CHECK(refused("/queues", nullptr) == "status.queues: allowed: a list of at most 4096");
+    CHECK(refused("/sources/1", 5) == "status.sources[1]: allowed: an object");
+    for (const std::string& text :
+         {std::string(), std::string("{}"), std::string(100000, '['), std::string(status_bytes_max + 1, ' ')})
+        CHECK_FALSE(from_json(text).ok());
+}
+
+TEST_CASE("a status altered in any byte is read or refused, and whatever is read can be shown") {
+    const std::string text = to_json(sample());
+    CHECK(rc::check("one byte altered", [&text] {
+        std::string altered = text;
+        altered[*rc::gen::inRange<size_t>(0, text.size())] = *rc::gen::arbitrary<char>();
+        const auto result = from_json(altered);
+        if (result.ok()) RC_ASSERT(!print_tables(*result).empty());
+    }));
+}
+
+TEST_CASE("the tables show ring, sources and queues in order, with units") {
+    CHECK(print_tables(sample()) ==
+          "a (00112233) of cluster porch, 127.0.0.1:7070, up 1 min 15 s, incarnation 4, model ssdlite\n"
+          "\n"
+          "ring  id        address         heard s ago  γ ns/parameter\n"
+          "a     00112233  127.0.0.1:7070            -            3.25  this node\n"
+          "b     aabbccdd  127.0.0.1:7071          0.2               -  successor, predecessor\n"
+          "\n"
+          "source  state  captured  admitted  completed  failed  dropped  in flight  frames/s  p50 ms\n"
+          "front   live        150       149        140       2        5          3      4.67   412.5\n"
+          "yard    ended         0         0          0       0        0          0      0.00       -\n"
+          "\n"
+          "queue of source  queue        waiting frames  at most\n"
+          "front            reservoir                 1        8\n"
+          "front            distributed               2        -\n");
+}
+
+TEST_CASE("a relay that is stopping says so, and absurd numbers are shown without harm") {
+    NodeStatus status;
+    status.name = "x\x1b[2J";
+    status.stopping = true;
+    status.uptime_s = 1e300;
+    const std::string text = print_tables(status);
+    CHECK(text.find("no model, relays only, stopping\n") != std::string::npos);
+    CHECK(text.find('\x1b') == std::string::npos);
+    status.uptime_s = 90061;
+    CHECK(print_tables(status).find("up 1 d 1 h,") != std::string::npos);
+    status.uptime_s = 7260;
+    CHECK(print_tables(status).find("up 2 h 1 min,") != std::string::npos);
+    status.uptime_s = -5;
+    CHECK(print_tables(status).find("up 0 s,") != std::string::npos);
+}
