@@ -6,6 +6,7 @@
 
 #include "eddy/real_clock.hpp"
 #include "src/camera/frame_reader.hpp"
+#include "src/camera/resolve.hpp"
 
 namespace eddy::camera {
 namespace {
@@ -44,6 +45,9 @@ Result<std::unique_ptr<Decoder>> Decoder::open(const DecoderTarget& target) {
 }
 
 Status Decoder::open_container() {
+    if (target_.rtsp) {
+        if (auto found = resolve(host_of(target_.url), deadline_, target_.stop); !found) return found;
+    }
     av::LogScope log;
     const AVInputFormat* format = nullptr;
     if (target_.format != nullptr) {
@@ -64,7 +68,8 @@ Status Decoder::open_container() {
     }
     // On failure FFmpeg frees the context itself.
     const int opened = avformat_open_input(&context, target_.url.c_str(), format, options.get());
-    if (opened == AVERROR_EXIT) return given_up(target_.open_timeout);
+    // An interrupted open says so in several ways.
+    if (opened < 0 && interrupted(this) != 0) return given_up(target_.open_timeout);
     if (opened < 0) return unavailable(av::reason(opened, log));
     format_.reset(context);
     if (!target_.analyse) return success();
@@ -77,7 +82,7 @@ Status Decoder::open_container() {
     }
     const int analysed = avformat_find_stream_info(format_.get(), bounds.empty() ? nullptr : bounds.data());
     for (auto& bound : bounds) av_dict_free(&bound);
-    if (analysed == AVERROR_EXIT || interrupted(this) != 0) return given_up(target_.open_timeout);
+    if (interrupted(this) != 0) return given_up(target_.open_timeout);
     if (analysed < 0) return invalid(av::reason(analysed, log));
     return success();
 }
@@ -160,7 +165,7 @@ Result<Decoder::Feed> Decoder::feed() {
 }
 
 Result<Decoder::Feed> Decoder::read_failed(int code) {
-    if (stopping() || code == AVERROR_EXIT) return given_up(target_.read_timeout);
+    if (interrupted(this) != 0) return given_up(target_.read_timeout);
     if (code == AVERROR(EAGAIN)) {
         std::this_thread::sleep_for(device_pause);
         return Feed::packet;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "src/camera/decoder.hpp"
@@ -58,8 +59,8 @@ struct FrameReader::Impl {
     uint64_t corrupt_before = 0;  ///< of decoders no longer here, and of pictures
     std::string last_corruption;
     // Position: microseconds since the first frame.
-    std::optional<int64_t> origin_us;  ///< timestamp that position 0 would have in this pass
-    std::optional<Usec> last_position;
+    std::optional<int64_t> origin_us;   ///< timestamp that position 0 would have in this pass
+    std::optional<Usec> last_position;  ///< of `frame`, once it was given out
 
     [[nodiscard]] Error error(const Error& cause) const;
     [[nodiscard]] DecoderTarget target(const std::string& path) const;
@@ -69,13 +70,12 @@ struct FrameReader::Impl {
     Result<bool> decode();
     Result<bool> decode_stream();
     Result<bool> decode_picture();
-    Result<bool> advance();
     bool convertible();
     [[nodiscard]] Error nothing_decoded() const {
         return invalid("no frame of it could be decoded" + (last_corruption.empty() ? "" : ": " + last_corruption));
     }
-    Usec position();
-    Result<std::optional<ReadFrame>> convert(Usec at);
+    void tell_position();
+    Result<ReadFrame> convert();
     [[nodiscard]] bool stopping() const { return options.stop != nullptr && options.stop->load(); }
 };
 
@@ -207,10 +207,10 @@ Result<bool> FrameReader::Impl::decode_picture() {
     }
 }
 
-Usec FrameReader::Impl::position() {
+void FrameReader::Impl::tell_position() {
     if (kind == InputKind::folder) {
         last_position = last_position ? *last_position + picture_duration : Usec{0};
-        return *last_position;
+        return;
     }
     const int64_t stamp = decoder->timestamp_us(frame.get());
     const Usec usual = last_position ? *last_position + decoder->frame_duration() : Usec{0};
@@ -226,14 +226,13 @@ Usec FrameReader::Impl::position() {
         if (!__builtin_sub_overflow(stamp, static_cast<int64_t>(at.count()), &origin)) origin_us = origin;
     }
     last_position = at;
-    return at;
 }
 
-Result<std::optional<ReadFrame>> FrameReader::Impl::convert(Usec at) {
+Result<ReadFrame> FrameReader::Impl::convert() {
     auto rgb = scaler.rgb(frame.get());
     if (!rgb) return error(rgb.error());
     ReadFrame out;
-    out.position = at;
+    out.position = last_position.value_or(Usec{0});
     out.image.meta.dtype = DType::u8;
     out.image.meta.shape = {static_cast<int64_t>(options.height), static_cast<int64_t>(options.width), 3};
     out.image.bytes = SharedBytes(std::move(*rgb), size_t{options.width} * options.height * 3);
@@ -243,16 +242,7 @@ Result<std::optional<ReadFrame>> FrameReader::Impl::convert(Usec at) {
         const auto width = static_cast<uint32_t>(frame->width), height = static_cast<uint32_t>(frame->height);
         out.picture = Picture{width, height, SharedBytes(std::move(*own), size_t{width} * height * 3)};
     }
-    return std::optional<ReadFrame>(std::move(out));
-}
-
-// `frame` becomes the next one. False: the end.
-Result<bool> FrameReader::Impl::advance() {
-    if (primed) {
-        primed = false;
-        return true;
-    }
-    return decode();
+    return out;
 }
 
 FrameReader::FrameReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -277,24 +267,37 @@ Result<FrameReader> FrameReader::open(const std::string& input, const ReaderOpti
     return exhausted("input \"" + without_password(input) + "\": out of memory");
 }
 
-Result<std::optional<ReadFrame>> FrameReader::next() try {
-    auto advanced = impl_->advance();
-    if (!advanced) return advanced.error();
-    if (!*advanced) return std::optional<ReadFrame>();
-    return impl_->convert(impl_->position());
+Result<bool> FrameReader::advance() try {
+    const bool primed = std::exchange(impl_->primed, false);
+    auto decoded = primed ? Result<bool>(true) : impl_->decode();
+    if (decoded.ok() && *decoded) impl_->tell_position();
+    return decoded;
 } catch (const std::bad_alloc&) {
     return impl_->error(exhausted("out of memory"));
 }
 
-Result<bool> FrameReader::skip(uint64_t count) try {
-    for (uint64_t i = 0; i < count; ++i) {
-        auto advanced = impl_->advance();
-        if (!advanced || !*advanced) return advanced;
-        impl_->position();
-    }
-    return true;
+Result<ReadFrame> FrameReader::current() try {
+    EDDY_ASSERT(impl_->last_position.has_value());
+    return impl_->convert();
 } catch (const std::bad_alloc&) {
     return impl_->error(exhausted("out of memory"));
+}
+
+Result<std::optional<ReadFrame>> FrameReader::next() {
+    auto advanced = advance();
+    if (!advanced) return advanced.error();
+    if (!*advanced) return std::optional<ReadFrame>();
+    auto frame = current();
+    if (!frame) return frame.error();
+    return std::optional<ReadFrame>(std::move(*frame));
+}
+
+Result<bool> FrameReader::skip(uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) {
+        auto advanced = advance();
+        if (!advanced || !*advanced) return advanced;
+    }
+    return true;
 }
 
 InputKind FrameReader::kind() const { return impl_->kind; }

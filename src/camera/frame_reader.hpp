@@ -58,10 +58,15 @@ public:
     FrameReader(FrameReader&&) noexcept;
     FrameReader& operator=(FrameReader&&) noexcept;
 
-    /// The next frame, nothing at the end of the input, or why it broke. Corrupt packets, frames of no size or beyond
-    /// frame_pixels_max and unreadable pictures are skipped and counted. A live input never ends: it breaks.
+    /// Decodes the next frame, without converting it. False: the end of the input. Error: why it broke. Corrupt
+    /// packets, frames of no size or beyond frame_pixels_max and unreadable pictures are skipped and counted. A live
+    /// input never ends: it breaks.
+    Result<bool> advance();
+    /// Converts the frame that advance() came to; only after it said true.
+    Result<ReadFrame> current();
+    /// advance() and current(); nothing at the end.
     Result<std::optional<ReadFrame>> next();
-    /// Passes over `count` frames without converting them. False: the input ended first.
+    /// advance() `count` times. False: the input ended first.
     Result<bool> skip(uint64_t count);
 
     [[nodiscard]] InputKind kind() const;

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "src/camera/frame_reader.hpp"
 #include "src/camera/pacer.hpp"
@@ -38,9 +39,9 @@ struct Source::Impl {
     bool started = false;
     // From here on of the capture thread alone.
     std::optional<FrameReader> reader;
-    std::optional<ReadFrame> held;  ///< read while reopening, not yet given out
-    uint64_t missed_since = 0;      ///< the last accepted frame
-    uint64_t corrupt_before = 0;    ///< by readers no longer here
+    bool held = false;            ///< the reader stands on a frame, found while reopening, that was not taken yet
+    uint64_t missed_since = 0;    ///< the last accepted frame
+    uint64_t corrupt_before = 0;  ///< by readers no longer here
     uint64_t corrupt_logged = 0;
     std::optional<Instant> corrupt_logged_at;
     Backoff backoff;
@@ -65,7 +66,7 @@ struct Source::Impl {
     void run();
     std::string capture();
     bool deliver(Instant at, HostTensor image);
-    Result<std::optional<ReadFrame>> read();
+    Result<bool> advance();
     bool reopen(const Error& cause);
     void count_corrupt();
 };
@@ -110,7 +111,7 @@ std::string Source::Impl::capture() {
     Pacer pacer(config.rate_per_s, config.arrivals, config.name, waiter->now());
     while (!config.frames || captured.load() < *config.frames) {
         if (stop.load() || (blocks() && !sink.wait_for_room())) return "stopped";
-        auto next = read();
+        auto next = advance();
         if (!next) {
             if (stop.load()) return "stopped";
             if (!live) return next.error().message;
@@ -118,27 +119,21 @@ std::string Source::Impl::capture() {
             continue;
         }
         if (!*next) return {};
-        ReadFrame& frame = **next;
-        Instant at;
-        if (live) {
-            at = waiter->now();
-            if (!pacer.take(at)) continue;
-        } else {
-            at = pacer.next(frame.position);
-            if (!waiter->wait_until(at)) return "stopped";
-        }
-        if (!deliver(at, std::move(frame.image))) return "stopped";
+        const Instant now = waiter->now();
+        if (live && !pacer.take(now)) continue;  // before converting: that is most of the cost
+        auto frame = reader->current();
+        if (!frame) return frame.error().message;
+        const Instant at = live ? now : pacer.next(frame->position);
+        if (!live && !waiter->wait_until(at)) return "stopped";
+        if (!deliver(at, std::move(frame->image))) return "stopped";
     }
     return {};
 }
 
-Result<std::optional<ReadFrame>> Source::Impl::read() {
-    if (held) {
-        std::optional<ReadFrame> frame = std::move(held);
-        held.reset();
-        return frame;
-    }
-    auto next = reader->next();
+// The reader's next frame. False: the end.
+Result<bool> Source::Impl::advance() {
+    if (std::exchange(held, false)) return true;
+    auto next = reader->advance();
     count_corrupt();
     return next;
 }
@@ -184,12 +179,10 @@ bool Source::Impl::reopen(const Error& cause) {
             failed = opened.error();
         } else {
             reader = std::move(opened).value();
-            auto first = reader->next();
+            auto first = reader->advance();
             count_corrupt();
-            if (first.ok() && *first) {
-                held = std::move(*first);
-                break;
-            }
+            held = first.ok() && *first;
+            if (held) break;
             corrupt_before += reader->corrupt();
             failed = first.ok() ? unavailable("the stream ended") : first.error();
         }

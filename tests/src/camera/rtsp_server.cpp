@@ -141,6 +141,11 @@ RtspServer::~RtspServer() {
     close(wake_[0]);
 }
 
+bool RtspServer::wait_for_client() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return had_client_; });
+}
+
 void RtspServer::serve() {
     for (;;) {
         pollfd both[2] = {{listener_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
@@ -148,6 +153,11 @@ void RtspServer::serve() {
         if (both[1].revents != 0) return;
         const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
         if (client < 0) continue;
+        {
+            const std::lock_guard lock(mutex_);
+            had_client_ = true;
+        }
+        changed_.notify_all();
         session(client);
         close(client);
     }

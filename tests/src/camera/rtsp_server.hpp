@@ -2,8 +2,9 @@
 // a time, on loopback. It can fall silent, and it can be killed and started again on the same port.
 #pragma once
 
-#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -24,6 +25,8 @@ public:
     RtspServer& operator=(const RtspServer&) = delete;
 
     [[nodiscard]] uint16_t port() const { return port_; }
+    /// Until a client is connected, now or ever. False: none came within 30 s.
+    bool wait_for_client();
     [[nodiscard]] std::string url() const { return "rtsp://127.0.0.1:" + std::to_string(port_) + "/live"; }
 
 private:
@@ -34,6 +37,9 @@ private:
     int listener_ = -1;
     int wake_[2] = {-1, -1};  ///< a pipe: readable when the server is to end
     uint16_t port_ = 0;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool had_client_ = false;  ///< by mutex_
     std::thread thread_;
 };
 

@@ -114,23 +114,32 @@ TEST_CASE("a camera that falls silent is an error after the time allowed") {
 }
 
 TEST_CASE("stop returns at once while a silent camera is being read or opened") {
-    const RtspServer silent_later(0, {.frames_max = 40}), silent(0, {.answers = false});
+    const RtspServer silent_later(0, {.frames_max = 40});
+    RtspServer silent(0, {.answers = false});
     ScriptedSink sink;
     LogBook log;
     Source reading(camera_at(silent_later.url()), StreamId{0}, 64, 48, sink, log.writer());
     REQUIRE(reading.start().ok());
     REQUIRE(sink.wait_for_frames(30));
-    Instant before = real_now();
+    const Instant before = real_now();
     reading.stop();
     CHECK(real_now() - before < from_seconds(1));
     CHECK(sink.wait_for_end() == "stopped");
 
     Source opening(camera_at(silent.url()), StreamId{1}, 64, 48, sink, log.writer());
-    std::thread stopper([&] { opening.request_stop(); });
-    before = real_now();
-    CHECK_FALSE(opening.start().ok());
-    CHECK(real_now() - before < from_seconds(1));
+    Instant asked{};
+    std::thread stopper([&] {
+        silent.wait_for_client();
+        asked = real_now();
+        opening.request_stop();
+    });
+    auto status = opening.start();
+    const Instant after = real_now();
     stopper.join();
+    REQUIRE_FALSE(status.ok());
+    CHECK(contains(status.error().message, "stopped"));
+    CHECK(after >= asked);
+    CHECK(after - asked < from_seconds(1));
 }
 
 TEST_CASE("a live camera with a rate is thinned to it") {
