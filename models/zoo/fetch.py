@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -31,6 +32,7 @@ def say(text):
 
 def run_main(main):
     """Exit codes: 0 done, 1 failed, 2 bad usage (argparse's own)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that temporary files go
     try:
         main()
     except Failure as failure:
@@ -98,7 +100,14 @@ def alone(folder):
         except BlockingIOError:
             say(f"another run is busy in {folder}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        clear_leftovers(folder, ".fetch-*")
         yield
+
+
+def clear_leftovers(folder, pattern):
+    """Remove what a run that was killed left in `folder`. Only for who is alone()."""
+    for path in folder.glob(pattern):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def run_tool(command, folder, what, hint, timeout_s=900):

