@@ -1,0 +1,135 @@
+// What no honest node sends, whatever the encoding.
+#include <cmath>
+
+#include "src/transport/codec.hpp"
+
+namespace eddy::transport {
+namespace {
+
+/// Sums of durations must not overflow, however many a peer sends.
+constexpr Usec duration_max = std::chrono::hours(24 * 365);
+
+/// Bytes of the UTF-8 sequence that begins `text`; 0 if it is none, or a control character.
+size_t printable_at(std::string_view text) {
+    const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+    const uint8_t lead = byte(0);
+    if (lead < 0x80) return lead >= 0x20 && lead != 0x7f ? 1 : 0;
+    const size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return 0;
+    for (size_t i = 1; i < size; ++i)
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+    // Overlong forms, surrogates, beyond the last code point, and the C1 controls.
+    const uint8_t second = byte(1);
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
+        (lead == 0xf4 && second > 0x8f) || (lead == 0xc2 && second < 0xa0))
+        return 0;
+    return size;
+}
+
+Status check_list(const char* what, size_t count, size_t count_max) {
+    if (count <= count_max) return success();
+    return invalid(std::string(what) + ": " + std::to_string(count) + " entries (at most " + std::to_string(count_max) +
+                   ")");
+}
+
+Status check_durations(const Durations& durations) {
+    for (const Usec part : {durations.waiting, durations.computing})
+        if (part < Usec(0) || part > duration_max) return invalid("a duration is negative or longer than a year");
+    return success();
+}
+
+Status check_tensor(const HostTensor& tensor) {
+    const auto bytes = tensor.meta.bytes();
+    if (bytes_per_element(tensor.meta.dtype) == 0) return invalid("a tensor has an unknown type");
+    if (!bytes || *bytes > tensor_bytes_max) return invalid("a tensor's shape is impossible or too large");
+    if (*bytes != tensor.bytes.size())
+        return invalid("a tensor's shape asks for " + std::to_string(*bytes) + " bytes, it has " +
+                       std::to_string(tensor.bytes.size()));
+    if (tensor.meta.rows.begin > tensor.meta.rows.end) return invalid("a tensor's rows end before they begin");
+    return success();
+}
+
+struct Checker {
+    std::span<const HostTensor> tensors;
+
+    Status operator()(const msg::Ping&) const { return success(); }
+    Status operator()(const msg::Pong&) const { return success(); }
+    Status operator()(const msg::Leave&) const { return success(); }
+    Status operator()(const msg::ResultAck&) const { return success(); }
+
+    Status operator()(const msg::Neighbours& neighbours) const {
+        if (auto status = check_list("members", neighbours.members.size(), members_max); !status) return status;
+        for (const auto& member : neighbours.members)
+            if (!is_clean(member.name, name_bytes_max) || !is_clean(member.endpoint.host, host_bytes_max))
+                return invalid("a member's name or host is too long or not printable text");
+        return success();
+    }
+
+    Status operator()(const msg::NodeState& state) const {
+        if (!std::isfinite(state.gamma_s_per_parameter) || state.gamma_s_per_parameter < 0)
+            return invalid("gamma is not a finite number of seconds per parameter");
+        return check_list("backlogs", state.backlog.size(), backlogs_max);
+    }
+
+    Status operator()(const msg::Work& work) const {
+        if (auto status = check_list("tensors", tensors.size(), frontier_tensors_max); !status) return status;
+        uint64_t bytes = 0;
+        for (const auto& tensor : tensors) {
+            if (auto status = check_tensor(tensor); !status) return status;
+            bytes += tensor.bytes.size();
+        }
+        if (bytes > work_bytes_max - work_overhead_bytes_max) return invalid("the tensors are too large together");
+        const bool bounded = work.deadline_left >= -duration_max && work.deadline_left <= duration_max;
+        if (work.deadline_left != Usec::max() && !bounded) return invalid("a deadline is more than a year away");
+        return check_durations(work.so_far);
+    }
+
+    Status operator()(const msg::Ack& ack) const {
+        if (ack.first_byte < Usec(0) || ack.last_byte < ack.first_byte)
+            return invalid("an acknowledgement's last byte came before its first");
+        return check_list("credits", ack.credits.size(), sources_max);
+    }
+
+    Status operator()(const msg::Result& result) const {
+        if (auto status = check_list("classes", result.inference.classes.size(), classes_max); !status) return status;
+        if (auto status = check_list("detections", result.inference.detections.size(), detections_max); !status)
+            return status;
+        for (const auto& c : result.inference.classes)
+            if (!std::isfinite(c.score)) return invalid("a score is not a finite number");
+        for (const auto& d : result.inference.detections)
+            for (const float number : {d.score, d.x0, d.y0, d.x1, d.y1})
+                if (!std::isfinite(number)) return invalid("a detection has a number that is not finite");
+        return check_durations(result.so_far);
+    }
+};
+
+}  // namespace
+
+Status check(const Message& message, std::span<const HostTensor> tensors) {
+    if (!tensors.empty() && !std::holds_alternative<msg::Work>(message)) return invalid("only Work carries tensors");
+    return std::visit(Checker{tensors}, message);
+}
+
+bool is_clean(std::string_view text, size_t bytes_max) {
+    if (text.size() > bytes_max) return false;
+    while (!text.empty()) {
+        const size_t size = printable_at(text);
+        if (size == 0) return false;
+        text.remove_prefix(size);
+    }
+    return true;
+}
+
+std::string cleaned(std::string_view text, size_t bytes_max) {
+    std::string clean;
+    while (!text.empty()) {
+        const size_t size = printable_at(text);
+        const std::string_view next = size == 0 ? "?" : text.substr(0, size);
+        if (clean.size() + next.size() > bytes_max) break;
+        clean += next;
+        text.remove_prefix(size == 0 ? 1 : size);
+    }
+    return clean;
+}
+
+}  // namespace eddy::transport

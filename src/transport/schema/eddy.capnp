@@ -1,0 +1,168 @@
+@0xc5d1a9f3e07b4682;
+# Eddy's wire, protocol version 1. After eight bytes of preamble in each direction (src/transport/handshake.hpp) a
+# connection is a sequence of Envelopes in Cap'n Proto's standard stream framing. To read a captured stream by hand:
+#   tail -c +9 stream.bin | capnp decode schema/eddy.capnp Envelope
+#
+# Bounds (include/eddy/messages.hpp) are checked by the receiver, before it allocates. A field added later takes the
+# next number, and old nodes ignore it; a change that old nodes must not ignore raises the protocol version.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("eddy::transport::wire");
+
+struct Envelope {
+  union {
+    hello @0 :Hello;
+    proof @1 :Proof;
+    refuse @2 :Refuse;
+    bye @3 :Bye;
+    ping @4 :UInt64;        # sequence
+    pong @5 :UInt64;        # sequence of the ping it answers
+    neighbours @6 :List(Member);
+    leave @7 :Text;         # reason
+    nodeState @8 :NodeState;
+    work @9 :Work;
+    ack @10 :Ack;
+    result @11 :Result;
+    resultAck @12 :Frame;
+  }
+}
+
+# -- The handshake. On each of the two connections: dialler's Hello, acceptor's Hello, dialler's Proof, acceptor's Proof.
+
+struct Hello {
+  cluster @0 :Text;
+  member @1 :Member;
+  instance @2 :Data;   # 16 random bytes, made when the process started: tells two claimants of one identity apart
+  nonce @3 :Data;      # 32 fresh random bytes
+  keyed @4 :Bool;      # a cluster key is set; only then do the proofs say anything
+  session @5 :Data;    # bulk, dialler: the acceptor's nonce on the control connection this one belongs to
+  chainHash @6 :Data;  # empty: no model
+}
+
+struct Proof {
+  mac @0 :Data;        # HMAC-SHA256(cluster key, role, both preambles and both Hellos as they were on the wire)
+}
+
+struct Refuse {
+  code @0 :UInt16;     # handshake.hpp: Refusal
+  text @1 :Text;
+}
+
+struct Bye {
+  reason @0 :Text;
+}
+
+# -- Names of things.
+
+struct Member {
+  node @0 :Data;       # 20 bytes, most significant first
+  incarnation @1 :UInt64;
+  name @2 :Text;
+  host @3 :Text;
+  port @4 :UInt16;
+}
+
+struct Source {
+  node @0 :Data;
+  stream @1 :UInt16;
+}
+
+struct Frame {
+  node @0 :Data;       # the source's node
+  stream @1 :UInt16;
+  incarnation @2 :UInt64;
+  k @3 :UInt64;
+}
+
+struct Durations {
+  waitingUsec @0 :Int64;
+  computingUsec @1 :Int64;
+}
+
+# -- What a node tells its neighbours.
+
+struct Backlog {
+  node @0 :Data;
+  stream @1 :UInt16;
+  layer @2 :UInt16;
+  frames @3 :UInt32;
+}
+
+struct NodeState {
+  sequence @0 :UInt64;
+  asOfSeq @1 :UInt64;
+  gammaSecondsPerParameter @2 :Float64;
+  memoryBytes @3 :UInt64;
+  chainHash @4 :Data;  # empty: no model
+  backlog @5 :List(Backlog);
+}
+
+# -- Frames on their way.
+
+enum DType { u8 @0; f32 @1; i64 @2; i32 @3; f16 @4; boolean @5; f64 @6; }
+enum Codec { raw @0; }
+
+struct Tensor {
+  value @0 :UInt32;
+  dtype @1 :DType;
+  shape @2 :List(Int64);
+  rowBegin @3 :UInt32;
+  rowEnd @4 :UInt32 = 0xffffffff;  # to the last row
+  codec @5 :Codec;
+  data @6 :Data;       # dense, row-major, little-endian; starts on a multiple of eight bytes
+}
+
+struct Work {
+  frame @0 :Frame;
+  seq @1 :UInt64;
+  attempt @2 :UInt32;
+  hops @3 :UInt16;
+  layer @4 :UInt16;
+  plan @5 :UInt32;
+  epoch @6 :UInt32;
+  chainHash @7 :Data;
+  deadlineLeftUsec @8 :Int64 = 0x7fffffffffffffff;  # greatest: none
+  soFar @9 :Durations;
+  tensors @10 :List(Tensor);
+}
+
+struct Credit {
+  node @0 :Data;
+  stream @1 :UInt16;
+  limit @2 :UInt64;
+}
+
+struct Ack {
+  seq @0 :UInt64;
+  bytes @1 :UInt64;
+  firstByteUsec @2 :Int64;   # the receiver's clock: only the difference means anything
+  lastByteUsec @3 :Int64;
+  accepted @4 :Bool = true;
+  credits @5 :List(Credit);
+}
+
+struct ClassScore {
+  label @0 :UInt32;
+  score @1 :Float32;
+}
+
+struct Detection {
+  label @0 :UInt32;
+  score @1 :Float32;
+  x0 @2 :Float32;
+  y0 @3 :Float32;
+  x1 @4 :Float32;
+  y1 @5 :Float32;
+}
+
+struct Result {
+  frame @0 :Frame;
+  attempt @1 :UInt32;
+  hops @2 :UInt16;
+  local @3 :Bool;
+  expired @4 :Bool;
+  soFar @5 :Durations;
+  classes @6 :List(ClassScore);
+  detections @7 :List(Detection);
+  failure @8 :Text;
+}
