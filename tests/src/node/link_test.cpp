@@ -1,1 +1,192 @@
+#include "src/node/link.hpp"
+
 #include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include "src/node/speed_meter.hpp"
+#include "tests/support/recording_sink.hpp"
+
+using namespace eddy;
+using namespace eddy::node;
+using namespace eddy::testing;
+
+namespace {
+
+const SourceId source{node_id(1), StreamId{0}};
+
+scheduler::Item item(uint64_t k) {
+    scheduler::Item item;
+    item.frame = {source, Incarnation{1}, k};
+    return item;
+}
+
+msg::Work work(uint64_t seq) {
+    msg::Work work;
+    work.frame.source = source;
+    work.seq = seq;
+    return work;
+}
+
+msg::Ack ack(uint64_t seq, uint64_t limit = 100) { return {seq, 0, Usec{0}, Usec{0}, true, {{source, limit}}}; }
+
+}  // namespace
+
+TEST_CASE("one message of a source may go before any grant, then only what was granted") {
+    Link link(1);
+    CHECK(link.has_credit(source));
+    link.send(item(0), 10);
+    CHECK_FALSE(link.has_credit(source));
+    (void)link.on_ack(ack(1, 3));
+    CHECK(link.has_credit(source));
+    link.send(item(1), 10);
+    link.send(item(2), 10);
+    CHECK_FALSE(link.has_credit(source));
+}
+
+TEST_CASE("limits are absolute: an old, smaller one takes nothing back") {
+    Link link(1);
+    link.send(item(0), 10);
+    (void)link.on_ack(ack(1, 5));
+    (void)link.on_ack(ack(1, 2));
+    for (int i = 0; i < 4; ++i) link.send(item(1), 10);
+    CHECK_FALSE(link.has_credit(source));
+}
+
+TEST_CASE("credits for sources never sent are not remembered") {
+    Link link(1);
+    (void)link.on_ack(ack(0, 50));
+    link.send(item(0), 10);
+    CHECK_FALSE(link.has_credit(source));
+}
+
+TEST_CASE("a receipt settles everything up to its number; a refusal gives that one item back") {
+    Link link(1);
+    link.send(item(0), 10);
+    (void)link.on_ack(ack(1));
+    for (uint64_t k = 1; k <= 3; ++k) link.send(item(k), 10);
+    CHECK(link.unacknowledged_bytes() == 30);
+    auto refused = ack(3);
+    refused.accepted = false;
+    const auto receipt = link.on_ack(refused);
+    CHECK(receipt.accepted.size() == 1);
+    REQUIRE(receipt.refused);
+    CHECK(receipt.refused->frame.k == 2);
+    CHECK(link.unacknowledged_bytes() == 10);
+}
+
+TEST_CASE("a receipt for what was never sent settles nothing") {
+    Link link(1);
+    link.send(item(0), 10);
+    const auto receipt = link.on_ack(ack(77));
+    CHECK(receipt.accepted.empty());
+    CHECK(link.unacknowledged().size() == 1);
+}
+
+TEST_CASE("what has no receipt comes back when the link ends, oldest first") {
+    Link link(1);
+    link.send(item(0), 10);
+    (void)link.on_ack(ack(1));
+    link.send(item(1), 10);
+    link.send(item(2), 10);
+    const auto items = link.take_unacknowledged();
+    REQUIRE(items.size() == 2);
+    CHECK(items[0].frame.k == 1);
+    CHECK(link.unacknowledged_bytes() == 0);
+}
+
+TEST_CASE("an idle link always has room for one message, a known one for two bandwidth-delay products") {
+    Link link(1);
+    CHECK(link.has_room(1'000'000, from_ms(1)));
+    link.send(item(0), 1'000'000);
+    CHECK_FALSE(link.has_room(1, from_ms(1)));
+    // 1 MB in 100 ms: 10 MB/s.
+    (void)link.on_ack({1, 1'000'000, Usec{0}, from_ms(100), true, {{source, 9}}});
+    link.send(item(1), 100'000);
+    CHECK(link.has_room(100'000, from_ms(10)));
+    CHECK_FALSE(link.has_room(100'001, from_ms(10)));
+}
+
+TEST_CASE("the view of a neighbour is its report plus what was sent since") {
+    Link link(1);
+    link.send(item(0), 10);
+    (void)link.on_ack(ack(1));
+    link.send(item(1), 10);
+    CHECK(link.backlog(source, at_ms(0)) == 2);
+    msg::NodeState state;
+    state.sequence = 1;
+    state.as_of_seq = 1;
+    state.backlog = {{source, 3, 4}, {source, 5, 1}};
+    CHECK(link.on_state(state, at_ms(10)));
+    CHECK(link.backlog(source, at_ms(11)) == 6);
+    CHECK(link.backlog(source, at_ms(2000)) == 1);  // the report is stale, what was sent since is not
+}
+
+TEST_CASE("an older report does not replace a newer one") {
+    Link link(1);
+    msg::NodeState state;
+    state.sequence = 5;
+    state.backlog = {{source, 0, 4}};
+    CHECK(link.on_state(state, at_ms(0)));
+    state.sequence = 4;
+    state.backlog = {{source, 0, 9}};
+    CHECK_FALSE(link.on_state(state, at_ms(1)));
+    CHECK(link.backlog(source, at_ms(1)) == 4);
+}
+
+TEST_CASE("absurd backlogs do not overflow") {
+    Link link(1);
+    msg::NodeState state;
+    state.sequence = 1;
+    state.backlog = {{source, 0, UINT32_MAX}, {source, 1, UINT32_MAX}};
+    CHECK(link.on_state(state, at_ms(0)));
+    CHECK(link.backlog(source, at_ms(0)) <= UINT32_MAX / 2);
+}
+
+TEST_CASE("incoming work must be numbered without gaps and within its credit") {
+    Link link(1);
+    CHECK_FALSE(link.accepts(work(2)));
+    REQUIRE(link.accepts(work(1)));
+    link.on_work(work(1));
+    CHECK_FALSE(link.accepts(work(1)));
+    CHECK_FALSE(link.accepts(work(2)));  // in order, but beyond the initial credit
+    link.grant(source, 1);
+    CHECK(link.accepts(work(2)));
+    CHECK(link.outstanding(source) == 1);
+    const auto grants = link.take_grants();
+    REQUIRE(grants.size() == 1);
+    CHECK(grants[0].limit == 2);
+    CHECK_FALSE(link.has_grants());
+}
+
+TEST_CASE("sender and receiver of a link agree on credits, in whatever order grants and work pass each other") {
+    CHECK(rc::check([](const std::vector<bool>& steps) {
+        Link sender(1);
+        Link receiver(1);
+        uint64_t sent = 0;
+        std::vector<msg::Credit> on_the_way;
+        for (const bool send : steps) {
+            if (send) {
+                if (!sender.has_credit(source)) continue;
+                const auto seq = sender.send(item(sent++), 1);
+                RC_ASSERT(receiver.accepts(work(seq)));
+                receiver.on_work(work(seq));
+            } else {
+                receiver.grant(source, 1);
+                for (const auto& credit : receiver.take_grants()) on_the_way.push_back(credit);
+                msg::Ack grant{receiver.received_seq(), 0, Usec{0}, Usec{0}, true, on_the_way};
+                if (receiver.received_seq() % 2 == 0) (void)sender.on_ack(grant);  // some come late, together
+            }
+        }
+    }));
+}
+
+TEST_CASE("the speed is the median of recent runs: one stalled job does not move it") {
+    SpeedMeter meter(1.0);
+    for (int i = 0; i < 9; ++i) meter.on_run(from_ms(20), from_ms(10));
+    CHECK(meter.scale() == doctest::Approx(2));
+    meter.on_run(from_ms(5000), from_ms(10));
+    CHECK(meter.scale() == doctest::Approx(2));
+    meter.on_run(from_ms(20), Usec{0});  // layers without cost say nothing
+    for (int i = 0; i < 32; ++i) meter.on_run(from_ms(5), from_ms(10));
+    CHECK(meter.scale() == doctest::Approx(0.5));
+}

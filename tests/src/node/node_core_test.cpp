@@ -1,1 +1,376 @@
+// One core alone with a scripted world: what it does with frames, neighbours and what neighbours say.
+#include "src/node/node_core.hpp"
+
 #include <doctest/doctest.h>
+
+#include "tests/support/recording_sink.hpp"
+
+using namespace eddy;
+using namespace eddy::node;
+using namespace eddy::testing;
+
+namespace {
+
+ModelProfile four_layers() {
+    ModelProfile profile;
+    profile.chain_hash.bytes[0] = 7;
+    for (int i = 0; i < 4; ++i) {
+        LayerProfile layer;
+        layer.time = from_ms(10);
+        layer.parameters = 100;
+        layer.frontier_bytes = 1000;
+        profile.layers.push_back(layer);
+    }
+    return profile;
+}
+
+struct World {
+    RecordingSink sink;
+    CoreConfig config;
+    std::unique_ptr<NodeCore> core;
+    double ms = 0;
+    uint64_t buffer = 0;
+
+    explicit World(size_t streams = 1) {
+        config.self = member(100);
+        config.profile = four_layers();
+        for (size_t i = 0; i < streams; ++i) config.streams.push_back({"cam", WhenFull::drop_newest, Usec::max(), 2});
+        config.queue_frames = 2;
+    }
+    void begin() {
+        core = std::make_unique<NodeCore>(config, 1);
+        core->start(at_ms(ms), sink);
+    }
+    void on(const Event& event) {
+        core->on(event, at_ms(ms), sink);
+        core->check_invariants();
+    }
+    TensorRef tensor(uint64_t bytes = 1000) {
+        TensorRef t;
+        t.buffer = BufferId{++buffer};
+        t.bytes = bytes;
+        return t;
+    }
+    void capture(uint64_t k) { on(ev::Captured{StreamId{0}, k, at_ms(ms), tensor(), 0}); }
+    void peer_up(uint8_t id) { on(ev::PeerUp{member(id), id}); }
+    void tell_gamma(uint8_t id, double gamma = 1e-4) {
+        msg::NodeState state;
+        state.sequence = 1;
+        state.gamma_s_per_parameter = gamma;
+        state.chain_hash = config.profile.chain_hash;
+        say(id, state);
+    }
+    void say(uint8_t id, const Message& message, std::vector<TensorRef> tensors = {}) {
+        ev::Received event;
+        event.peer = node_id(id);
+        event.connection = id;
+        event.message = message;
+        event.tensors = std::move(tensors);
+        event.first_byte = event.last_byte = at_ms(ms);
+        on(event);
+    }
+    void computed(size_t job, bool ends) {
+        ev::Computed done;
+        done.job = sink.jobs.at(job).id;
+        done.busy = from_ms(10);
+        if (ends)
+            done.inference = Inference{{{1, 0.5F}}, {}};
+        else
+            done.outputs = {tensor()};
+        on(done);
+    }
+    msg::Work work(uint8_t source, uint64_t k, uint64_t seq, uint16_t layer = 1) const {
+        msg::Work work;
+        work.frame = {{node_id(source), StreamId{0}}, Incarnation{1}, k};
+        work.seq = seq;
+        work.attempt = 1;
+        work.hops = 1;
+        work.layer = layer;
+        work.chain_hash = config.profile.chain_hash;
+        return work;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("alone, a frame is computed whole and its outcome says so") {
+    World world;
+    world.begin();
+    world.capture(0);
+    REQUIRE(world.sink.jobs.size() == 1);
+    CHECK(world.sink.jobs[0].units == UnitRange{PlanId{}, 0, 4});
+    CHECK(world.sink.jobs[0].ends_model);
+    world.ms = 30;
+    world.computed(0, true);
+    REQUIRE(world.sink.outcomes.size() == 1);
+    const auto& outcome = world.sink.outcomes[0].second;
+    CHECK(outcome.state == FrameState::completed);
+    CHECK(outcome.local);
+    CHECK(outcome.completion == from_ms(30));
+    CHECK(outcome.inference.classes.size() == 1);
+    CHECK(world.core->buffered_bytes() == 0);
+}
+
+TEST_CASE("a full reservoir drops by its policy, and every frame's room is given back once") {
+    World world;
+    world.begin();
+    for (uint64_t k = 0; k < 10; ++k) world.capture(k);
+    // One runs, two wait in each of the two queues, two in the reservoir: three are dropped.
+    CHECK(world.sink.outcomes.size() == 3);
+    for (const auto& [frame, outcome] : world.sink.outcomes) CHECK(outcome.reason == "reservoir_full");
+    CHECK(world.sink.outcomes[0].first.k == 7);
+    CHECK(world.sink.allowed[StreamId{0}] == 8);
+}
+
+TEST_CASE("a frame of the distributed queue is computed up to its share and sent to the successor") {
+    World world;
+    world.begin();
+    world.peer_up(150);
+    world.tell_gamma(150);
+    for (uint64_t k = 0; k < 3; ++k) world.capture(k);  // one runs, one waits local, one distributed
+    world.computed(0, true);
+    REQUIRE(world.sink.jobs.size() == 2);
+    CHECK_FALSE(world.sink.jobs[1].ends_model);
+    CHECK(world.sink.jobs[1].units.first == 0);
+    CHECK(world.sink.jobs[1].units.last > 0);
+    world.computed(1, false);
+    const auto sent = world.sink.all<msg::Work>();
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].first == node_id(150));
+    CHECK(sent[0].second.layer == world.sink.jobs[1].units.last);
+    CHECK(sent[0].second.hops == 1);
+    CHECK(sent[0].second.so_far.computing == from_ms(10));
+}
+
+TEST_CASE("work whose source comes next is finished here, and the result goes straight there") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    world.say(150, world.work(150, 9, 1), {world.tensor()});
+    const auto acks = world.sink.all<msg::Ack>();
+    REQUIRE_FALSE(acks.empty());
+    CHECK(acks[0].second.accepted);
+    REQUIRE(world.sink.jobs.size() == 1);
+    CHECK(world.sink.jobs[0].units == UnitRange{PlanId{}, 1, 4});
+    world.computed(0, true);
+    const auto results = world.sink.all<msg::Result>();
+    REQUIRE(results.size() == 1);
+    CHECK(results[0].first == node_id(150));
+    CHECK(results[0].second.frame.k == 9);
+    CHECK(results[0].second.failure.empty());
+}
+
+TEST_CASE("a result without acknowledgement is sent again when its source comes back") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    world.say(150, world.work(150, 9, 1), {world.tensor()});
+    world.on(ev::PeerDown{node_id(150), 150, "reset"});
+    world.computed(0, true);
+    CHECK(world.sink.all<msg::Result>().empty());
+    world.peer_up(150);
+    REQUIRE(world.sink.all<msg::Result>().size() == 1);
+    world.say(150, msg::ResultAck{world.sink.all<msg::Result>()[0].second.frame});
+    world.on(ev::PeerDown{node_id(150), 150, "reset"});
+    world.peer_up(150);
+    CHECK(world.sink.all<msg::Result>().size() == 1);
+}
+
+TEST_CASE("the same work twice is computed once, and both get a receipt") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    world.peer_up(200);
+    world.say(150, world.work(150, 9, 1), {world.tensor()});
+    world.say(200, world.work(150, 9, 1), {world.tensor()});
+    CHECK(world.sink.jobs.size() == 1);
+    CHECK(world.core->counters().work_stale == 1);
+    CHECK(world.core->buffered_bytes() == 1000);
+}
+
+TEST_CASE("a later attempt overtakes an earlier one that still waits") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    world.peer_up(200);
+    world.say(150, world.work(150, 1, 1), {world.tensor()});  // runs
+    world.say(200, world.work(150, 2, 1), {world.tensor()});  // waits
+    auto again = world.work(150, 2, 2);
+    again.attempt = 2;
+    world.say(150, again, {world.tensor()});
+    world.computed(0, true);
+    world.computed(1, true);
+    CHECK(world.sink.jobs.size() == 2);
+    CHECK(world.sink.all<msg::Result>().back().second.attempt == 2);
+}
+
+TEST_CASE("work beyond its credit, or out of sequence, ends the connection") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    world.say(150, world.work(150, 1, 5), {world.tensor()});
+    REQUIRE(world.sink.disconnected.size() == 1);
+    CHECK(world.core->counters().protocol_errors == 1);
+    CHECK(world.sink.jobs.empty());
+    CHECK(world.core->buffered_bytes() == 0);
+}
+
+TEST_CASE("work that cannot be right is refused, and the sender keeps it") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    SUBCASE("a layer the model does not have") { world.say(150, world.work(150, 1, 1, 99), {world.tensor()}); }
+    SUBCASE("a frontier of the wrong size") { world.say(150, world.work(150, 1, 1), {world.tensor(12)}); }
+    SUBCASE("no tensors at all") { world.say(150, world.work(150, 1, 1), {}); }
+    SUBCASE("more hops than a ring can have") {
+        auto work = world.work(150, 1, 1);
+        work.hops = 60000;
+        world.say(150, work, {world.tensor()});
+    }
+    const auto acks = world.sink.all<msg::Ack>();
+    REQUIRE_FALSE(acks.empty());
+    CHECK_FALSE(acks[0].second.accepted);
+    CHECK(world.sink.jobs.empty());
+    CHECK(world.core->buffered_bytes() == 0);
+}
+
+TEST_CASE("messages of an earlier connection are ignored") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    ev::Received old;
+    old.peer = node_id(150);
+    old.connection = 149;
+    old.message = world.work(150, 1, 1);
+    old.tensors = {world.tensor()};
+    world.on(old);
+    CHECK(world.sink.jobs.empty());
+    CHECK(world.core->buffered_bytes() == 0);
+}
+
+TEST_CASE("the first result of a frame wins; a second and a stranger's are only counted") {
+    World world;
+    world.begin();
+    world.peer_up(150);
+    world.tell_gamma(150);
+    for (uint64_t k = 0; k < 3; ++k) world.capture(k);
+    msg::Result result;
+    result.frame = {{node_id(100), StreamId{0}}, Incarnation{1}, 2};
+    result.attempt = 1;
+    result.so_far = {from_ms(1e9), from_ms(1e9)};  // absurd: the parts still fit into the whole
+    world.ms = 40;
+    world.say(150, result);
+    REQUIRE(world.sink.outcomes.size() == 1);
+    const auto& outcome = world.sink.outcomes[0].second;
+    CHECK(outcome.completion == from_ms(40));
+    CHECK(outcome.parts.waiting + outcome.parts.computing <= outcome.completion);
+    world.say(150, result);
+    CHECK(world.sink.outcomes.size() == 1);
+    CHECK(world.core->ledger().counts(StreamId{0}).late_results == 1);
+    result.frame.source.node = node_id(77);
+    world.say(150, result);
+    CHECK(world.core->counters().protocol_errors == 1);
+    CHECK(world.sink.all<msg::ResultAck>().size() == 2);
+}
+
+TEST_CASE("a frame that fails elsewhere is tried again, and fails for good after the last attempt") {
+    World world;
+    world.config.attempts_max = 2;
+    world.begin();
+    world.peer_up(150);
+    world.tell_gamma(150);
+    for (uint64_t k = 0; k < 3; ++k) world.capture(k);
+    world.computed(0, true);
+    world.computed(1, false);  // frame 2 is now with node 150
+    REQUIRE(world.sink.all<msg::Work>().size() == 1);
+    msg::Result failed;
+    failed.frame = world.sink.all<msg::Work>()[0].second.frame;
+    failed.attempt = 1;
+    failed.failure = "out of memory";
+    world.say(150, failed);
+    CHECK(world.core->ledger().counts(StreamId{0}).retries == 1);
+    CHECK(world.sink.outcomes.size() == 1);
+    world.say(150, failed);  // of an attempt that is over
+    CHECK(world.sink.outcomes.size() == 1);
+    failed.attempt = 2;
+    world.say(150, failed);
+    REQUIRE(world.sink.outcomes.size() == 2);
+    CHECK(world.sink.outcomes[1].second.state == FrameState::failed);
+    CHECK(world.sink.outcomes[1].second.reason == "attempts_exhausted");
+}
+
+TEST_CASE("what a lost neighbour had no receipt for comes back to the queue") {
+    World world;
+    world.begin();
+    world.peer_up(150);
+    world.tell_gamma(150);
+    for (uint64_t k = 0; k < 3; ++k) world.capture(k);
+    world.computed(0, true);
+    world.computed(1, false);
+    world.on(ev::PeerDown{node_id(150), 150, "reset"});
+    // Alone again: the rest of the frame's layers run here.
+    CHECK(world.core->ledger().counts(StreamId{0}).retries == 0);
+    world.computed(2, true);
+    REQUIRE(world.sink.jobs.size() >= 4);
+    const auto resumed = world.sink.jobs[1].units.last;
+    CHECK((world.sink.jobs[2].units.first == resumed || world.sink.jobs[3].units.first == resumed));
+}
+
+TEST_CASE("a computation that fails is told with its frame, once") {
+    World world;
+    world.begin();
+    world.capture(0);
+    ev::Computed done;
+    done.job = world.sink.jobs[0].id;
+    done.failure = "the library said no";
+    world.on(done);
+    REQUIRE(world.sink.outcomes.size() == 1);
+    CHECK(world.sink.outcomes[0].second.reason == "compute_failed");
+    CHECK(world.core->buffered_bytes() == 0);
+}
+
+TEST_CASE("a stop drops what waits in the reservoir, finishes what was admitted, leaves and says so") {
+    World world;
+    world.begin();
+    world.peer_up(150);
+    for (uint64_t k = 0; k < 2; ++k) world.capture(k);
+    world.on(ev::Stop{at_ms(1000)});
+    world.capture(2);
+    CHECK(world.sink.outcomes.back().second.reason == "stopping");
+    CHECK_FALSE(world.sink.idle_told);
+    world.computed(0, true);
+    world.computed(1, true);
+    CHECK(world.sink.all<msg::Leave>().size() == 1);
+    CHECK(world.sink.idle_told);
+}
+
+TEST_CASE("frames that are not done when the stop's time is over are reported failed") {
+    World world;
+    world.begin();
+    world.capture(0);
+    world.on(ev::Stop{at_ms(1000)});
+    CHECK(world.sink.armed.at(TimerId::stop) == at_ms(1000));
+    world.ms = 1000;
+    world.on(ev::Timer{TimerId::stop});
+    REQUIRE(world.sink.outcomes.size() == 1);
+    CHECK(world.sink.outcomes[0].second.reason == "stopped");
+    CHECK(world.sink.idle_told);
+}
+
+TEST_CASE("neighbours hear of a changed backlog at most every ten milliseconds") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    const auto before = world.sink.all<msg::NodeState>().size();
+    world.ms = 20;
+    world.say(150, world.work(150, 1, 1), {world.tensor()});
+    CHECK(world.sink.all<msg::NodeState>().size() == before + 1);
+    world.ms = 21;
+    world.computed(0, true);
+    world.peer_up(200);
+    world.say(200, world.work(150, 2, 1), {world.tensor()});
+    world.say(200, world.work(150, 3, 2), {world.tensor()});
+    const auto states = world.sink.all<msg::NodeState>();
+    CHECK(states.back().second.as_of_seq <= 2);
+    CHECK(world.sink.armed.at(TimerId::state) > at_ms(21));
+}
