@@ -141,7 +141,7 @@ Result<bool> Source::Impl::advance() {
 // Numbers the frame. False: stopping.
 bool Source::Impl::deliver(Instant at, HostTensor image) {
     Frame frame{stream, captured.fetch_add(1), at, std::move(image), missed_since};
-    while (!sink.offer(std::move(frame))) {
+    while (!sink.offer(std::move(frame))) {  // NOLINT(bugprone-use-after-move): refused, it is left as it was
         if (blocks() && !stop.load() && sink.wait_for_room()) continue;
         ++missed_since;
         missed.fetch_add(1);

@@ -65,6 +65,7 @@ public:
         muxer_->packet_size = 1400;
     }
     ~Camera() {
+        if (begun_) av_write_trailer(muxer_);  // frees what the header allocated
         av_freep(&muxer_->pb->buffer);
         avio_context_free(&muxer_->pb);
         avformat_free_context(muxer_);
