@@ -39,8 +39,9 @@ Status check_durations(const Durations& durations) {
 }
 
 Status check_tensor(const HostTensor& tensor) {
-    const auto bytes = tensor.meta.bytes();
+    // First: nothing may be computed from a type that does not exist.
     if (bytes_per_element(tensor.meta.dtype) == 0) return invalid("a tensor has an unknown type");
+    const auto bytes = tensor.meta.bytes();
     if (!bytes || *bytes > tensor_bytes_max) return invalid("a tensor's shape is impossible or too large");
     if (*bytes != tensor.bytes.size())
         return invalid("a tensor's shape asks for " + std::to_string(*bytes) + " bytes, it has " +

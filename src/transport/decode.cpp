@@ -100,7 +100,10 @@ msg::NodeState get(wire::NodeState::Reader from) {
 HostTensor get(wire::Tensor::Reader from, const std::shared_ptr<std::byte>& body) {
     HostTensor tensor;
     tensor.meta.value.value = from.getValue();
-    tensor.meta.dtype = static_cast<DType>(from.getDtype());
+    // 16 bits on the wire, 8 here: a number that does not fit must not become one that does.
+    const auto dtype = static_cast<uint16_t>(from.getDtype());
+    if (dtype > UINT8_MAX) malformed("a tensor has an unknown type");
+    tensor.meta.dtype = static_cast<DType>(dtype);
     const auto shape = from.getShape();
     tensor.meta.shape.reserve(bounded("dimensions", shape, dims_max));
     for (const int64_t extent : shape) tensor.meta.shape.push_back(extent);

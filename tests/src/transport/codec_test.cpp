@@ -1,0 +1,262 @@
+// Goal: what one node encodes another decodes to the same, without a copy of tensor bytes, and readable by Cap'n
+// Proto's own tool; what no honest node sends is refused in words. Method: properties over arbitrary messages.
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <set>
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "generators.hpp"
+
+namespace eddy::transport::testing {
+namespace {
+
+constexpr size_t kinds = std::variant_size_v<Message>;
+
+bool same_tensors(const std::vector<HostTensor>& a, const std::vector<HostTensor>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const HostTensor& x, const HostTensor& y) {
+        return x.meta == y.meta && std::equal(x.bytes.data(), x.bytes.data() + x.bytes.size(), y.bytes.data(),
+                                              y.bytes.data() + y.bytes.size());
+    });
+}
+
+/// A message must come back from its own bytes, whatever pieces they come in.
+void require_round_trip(const Message& message, const std::vector<HostTensor>& tensors) {
+    const auto encoded = encode(message, tensors);
+    RC_ASSERT(encoded.ok());
+    const auto bytes = joined(*encoded);
+    RC_ASSERT(bytes.size() == encoded->bytes);
+    const auto packet = decode_bytes(bytes, *rc::gen::element<size_t>(1, 3, 8, 1000, SIZE_MAX));
+    RC_ASSERT(packet.ok());
+    const auto* delivery = std::get_if<Delivery>(&packet.value());
+    RC_ASSERT(delivery != nullptr);
+    RC_ASSERT(delivery->message == message);
+    RC_ASSERT(same_tensors(delivery->tensors, tensors));
+}
+
+HostTensor floats(size_t count) {
+    auto data = allocate_bytes(count * 4);
+    for (size_t i = 0; i < count * 4; ++i) data.get()[i] = static_cast<std::byte>(i);
+    return {{ValueId{1}, DType::f32, {1, static_cast<int64_t>(count)}, {}}, SharedBytes(data, count * 4)};
+}
+
+std::string run(const std::string& command) {
+    std::string output;
+    FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    char space[4096];
+    while (const size_t count = fread(space, 1, sizeof space, pipe)) output.append(space, count);
+    CHECK_MESSAGE(pclose(pipe) == 0, output);
+    return output;
+}
+
+/// The tool's view of a message.
+std::string decoded_by_capnp(const Encoded& encoded, const std::string& name) {
+    const auto file =
+        std::filesystem::temp_directory_path() / ("eddy-codec-" + std::to_string(getpid()) + "-" + name + ".bin");
+    const auto bytes = joined(encoded);
+    std::ofstream(file, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    const std::string schema = std::string(EDDY_SOURCE_DIR) + "/src/transport/schema/eddy.capnp";
+    auto text = run("capnp decode " + schema + " Envelope < " + file.string());
+    std::filesystem::remove(file);
+    return text;
+}
+
+std::string refusal(const Message& message, std::vector<HostTensor> tensors = {}) {
+    const auto encoded = encode(message, std::move(tensors));
+    return encoded.ok() ? "" : encoded.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("every kind of message comes back from its bytes as it was") {
+    for (size_t kind = 0; kind < kinds; ++kind) {
+        CAPTURE(kind);
+        CHECK(rc::check("kind " + std::to_string(kind), [kind] {
+            const Message message = any_message(kind);
+            RC_ASSERT(message.index() == kind);
+            std::vector<HostTensor> tensors;
+            if (std::holds_alternative<msg::Work>(message)) tensors = any_list(frontier_tensors_max, any_tensor);
+            require_round_trip(message, tensors);
+        }));
+    }
+}
+
+TEST_CASE("the handshake's messages come back as they were") {
+    CHECK(rc::check("handshake", [] {
+        Hello hello{any_text(name_bytes_max),
+                    any_member(),
+                    any_bytes<16>(),
+                    any_bytes<32>(),
+                    any<bool>(),
+                    std::nullopt,
+                    any_hash()};
+        if (any<bool>()) hello.session = any_bytes<32>();
+        const auto back = [](const Encoded& encoded) { return decode_bytes(joined(encoded)).value(); };
+        RC_ASSERT(std::get<Hello>(back(encode(hello))) == hello);
+        const Proof proof{any_bytes<32>()};
+        RC_ASSERT(std::get<Proof>(back(encode(proof))) == proof);
+        const Refuse refuse{any<uint16_t>(), any_text(text_bytes_max)};
+        RC_ASSERT(std::get<Refuse>(back(encode(refuse))) == refuse);
+        const Bye bye{any_text(text_bytes_max)};
+        RC_ASSERT(std::get<Bye>(back(encode(bye))) == bye);
+    }));
+}
+
+TEST_CASE("a message refers to its tensors' bytes where they are") {
+    const HostTensor first = floats(1001);
+    const HostTensor second = floats(3);
+    const auto encoded = encode(msg::Work{}, {first, second});
+    REQUIRE(encoded.ok());
+    std::set<const std::byte*> starts;
+    for (const auto& piece : encoded->pieces) starts.insert(piece.data());
+    CHECK(starts.contains(first.bytes.data()));
+    CHECK(starts.contains(second.bytes.data()));
+    // The encoded message alone keeps them alive.
+    CHECK(first.bytes.owner().use_count() == 2);
+    uint64_t others = 0;
+    for (const auto& piece : encoded->pieces)
+        if (piece.data() != first.bytes.data() && piece.data() != second.bytes.data()) others += piece.size();
+    CHECK(others < 1024);
+}
+
+TEST_CASE("a received tensor lies inside the receive buffer and keeps it alive") {
+    const HostTensor sent = floats(5000);
+    const auto bytes = joined(*encode(msg::Work{}, {sent}));
+    std::vector<HostTensor> tensors;
+    std::weak_ptr<std::byte> body;
+    {
+        const auto raw = assemble(bytes);
+        REQUIRE(raw.ok());
+        body = raw->body;
+        auto packet = decode(*raw);
+        REQUIRE(packet.ok());
+        tensors = std::get<Delivery>(*packet).tensors;
+        const std::byte* at = tensors.at(0).bytes.data();
+        CHECK(at > raw->body.get());
+        CHECK(at + tensors[0].bytes.size() <= raw->body.get() + raw->bytes);
+    }
+    CHECK_FALSE(body.expired());
+    CHECK(same_tensors(tensors, {sent}));
+    tensors.clear();
+    CHECK(body.expired());
+}
+
+TEST_CASE("capnp decode reads every kind of message with the schema") {
+    msg::Work work;
+    work.layer = 17;
+    work.hops = 2;
+    HostTensor tensor = floats(2);
+    std::fill_n(std::const_pointer_cast<std::byte>(tensor.bytes.owner()).get(), 8, std::byte{'x'});
+    auto text = decoded_by_capnp(*encode(work, {tensor}), "work");
+    CHECK(text.find("layer = 17") != std::string::npos);
+    CHECK(text.find("dtype = f32") != std::string::npos);
+    CHECK(text.find("shape = [1, 2]") != std::string::npos);
+    CHECK(text.find("data = \"xxxxxxxx\"") != std::string::npos);
+    msg::Result result;
+    result.inference.detections.push_back({3, 0.5F, 0, 0, 1, 1});
+    result.failure = "no room";
+    text = decoded_by_capnp(*encode(result, {}), "result");
+    CHECK(text.find("label = 3") != std::string::npos);
+    CHECK(text.find("failure = \"no room\"") != std::string::npos);
+    text = decoded_by_capnp(*encode(msg::Ping{41}, {}), "ping");
+    CHECK(text.find("ping = 41") != std::string::npos);
+    text = decoded_by_capnp(*encode(msg::Neighbours{{{{}, {}, "left", {"::1", 7070}}}}, {}), "neighbours");
+    CHECK(text.find("name = \"left\"") != std::string::npos);
+    CHECK(text.find("port = 7070") != std::string::npos);
+    text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}}, {}), "ack");
+    CHECK(text.find("limit = 77") != std::string::npos);
+    CHECK(text.find("accepted = false") != std::string::npos);
+    text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, {}, {{{}, 5, 6}}}, {}), "state");
+    CHECK(text.find("gammaSecondsPerParameter = 0.25") != std::string::npos);
+    CHECK(text.find("frames = 6") != std::string::npos);
+}
+
+TEST_CASE("what no node may send is refused when it is encoded, in words") {
+    HostTensor short_of_bytes = floats(4);
+    short_of_bytes.meta.shape = {5};
+    CHECK(refusal(msg::Work{}, {short_of_bytes}).find("asks for 20 bytes, it has 16") != std::string::npos);
+    HostTensor negative = floats(4);
+    negative.meta.shape = {-4};
+    CHECK(refusal(msg::Work{}, {negative}).find("impossible") != std::string::npos);
+    HostTensor deep = floats(1);
+    deep.meta.shape.assign(dims_max + 1, 1);
+    CHECK(refusal(msg::Work{}, {deep}).find("impossible") != std::string::npos);
+    HostTensor rows = floats(4);
+    rows.meta.rows = {2, 1};
+    CHECK(refusal(msg::Work{}, {rows}).find("rows") != std::string::npos);
+    HostTensor type = floats(4);
+    type.meta.dtype = static_cast<DType>(7);
+    CHECK(refusal(msg::Work{}, {type}).find("type") != std::string::npos);
+    CHECK(refusal(msg::Work{}, std::vector<HostTensor>(9, floats(1))).find("at most 8") != std::string::npos);
+    CHECK(refusal(msg::Ping{}, {floats(1)}).find("only Work") != std::string::npos);
+    CHECK(refusal(msg::Neighbours{std::vector<msg::Member>(members_max + 1)}).find("members") != std::string::npos);
+    CHECK(refusal(msg::Neighbours{{{{}, {}, std::string(65, 'n'), {}}}}).find("name") != std::string::npos);
+    CHECK(refusal(msg::Neighbours{{{{}, {}, "two\nlines", {}}}}).find("name") != std::string::npos);
+    CHECK(refusal(msg::Ack{1, 1, Usec(2), Usec(1), true, {}}).find("before") != std::string::npos);
+    CHECK(refusal(msg::Ack{1, 1, Usec(-2), Usec(1), true, {}}).find("before") != std::string::npos);
+    msg::NodeState state;
+    for (const double gamma :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0}) {
+        state.gamma_s_per_parameter = gamma;
+        CHECK(refusal(state).find("gamma") != std::string::npos);
+    }
+    msg::ResultAck fine;
+    CHECK(refusal(fine).empty());
+    msg::Work negative_duration;
+    negative_duration.so_far.computing = Usec(-1);
+    CHECK(refusal(negative_duration).find("duration") != std::string::npos);
+}
+
+TEST_CASE("a broken model's scores and too long a reason do not cost the result") {
+    msg::Result result;
+    result.inference.classes.push_back({1, std::numeric_limits<float>::quiet_NaN()});
+    result.inference.detections.push_back({1, 0.5F, -std::numeric_limits<float>::infinity(), 0, 1, 1});
+    result.failure = std::string(text_bytes_max - 1, 'x') + "é\n";
+    const auto packet = decode_bytes(joined(*encode(result, {})));
+    REQUIRE(packet.ok());
+    const auto& back = std::get<msg::Result>(std::get<Delivery>(*packet).message);
+    CHECK(back.inference.classes.at(0).score == 0);
+    CHECK(back.inference.detections.at(0).x0 == 0);
+    CHECK(back.inference.detections.at(0).score == 0.5F);
+    CHECK(back.failure == std::string(text_bytes_max - 1, 'x'));
+    msg::Work work;
+    work.deadline_left = std::chrono::hours(24 * 800);
+    const auto far = decode_bytes(joined(*encode(work, {})));
+    CHECK(std::get<msg::Work>(std::get<Delivery>(*far).message).deadline_left == Usec::max());
+}
+
+TEST_CASE("texts become printable UTF-8 of bounded length, and names that are not are refused") {
+    CHECK(cleaned("a\x1b[31mb\n", 99) == "a?[31mb?");
+    CHECK(cleaned("\xc3\xa9\xff\xe2\x82", 99) == "\xc3\xa9???");
+    CHECK(cleaned("\xc3\xa9", 1).empty());
+    CHECK(is_clean("naïve 🦆", 99));
+    for (const char* bad : {"\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe0\x80\xaf", "\x7f", "\xc2\x85", "\x80"})
+        CHECK_FALSE(is_clean(bad, 99));
+    CHECK_FALSE(is_clean("four", 3));
+}
+
+TEST_CASE("a tensor shorter than the message that holds it is refused, for nobody would count that memory") {
+    auto padded = floats(50000);
+    auto bytes = joined(*encode(msg::Work{}, {padded}));
+    // The list pointer of the only large Data says how long it is: shrink the shape and that length together.
+    const auto full = decode_bytes(bytes);
+    REQUIRE(full.ok());
+    auto small = joined(*encode(msg::Work{}, {floats(2)}));
+    uint32_t words = 0;
+    std::memcpy(&words, small.data() + 8, 4);  // segment 1, one word: enlarge it
+    CHECK(words == 1);
+    words = 20000;
+    std::memcpy(small.data() + 8, &words, 4);
+    small.resize(small.size() + 19999 * 8);
+    const auto packet = decode_bytes(small);
+    REQUIRE_FALSE(packet.ok());
+    CHECK(packet.error().message.find("larger than the tensors") != std::string::npos);
+}
+
+}  // namespace eddy::transport::testing
