@@ -89,6 +89,11 @@ class Includes(unittest.TestCase):
         self.assert_refused("src/app/a.cpp", '#include "../camera/source.hpp"', "not a path from the root")
         self.assertIn("lies in no room", findings({"util/a.hpp": "int a;\n"})[0])
 
+    def test_only_a_test_may_name_a_header_beside_it(self):
+        self.assertEqual(findings({"tests/ring/a.cpp": '#include "b.hpp"\n', "tests/ring/b.hpp": "int b;\n"}), [])
+        self.assertEqual(len(findings({"tests/ring/a.cpp": '#include "b.hpp"\n', "tests/b.hpp": "int b;\n"})), 1)
+        self.assertEqual(len(findings({"ring/a.cpp": '#include "b.hpp"\n', "ring/b.hpp": "int b;\n"})), 1)
+
 
 class Names(unittest.TestCase):
     def found(self, path, line):

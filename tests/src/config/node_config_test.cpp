@@ -109,12 +109,7 @@ TEST_CASE("the reference is itself TOML, and names every key with what it allows
     CHECK(result.error().message.find("[node] name: found nothing") != std::string::npos);
 }
 
-TEST_CASE("every key reaches its member") {
-    const Scratch scratch;
-    scratch.write("models/m.pt", "x");
-    scratch.write("film.avi", "x");
-    scratch.write("secret", "0123456789abcdef\nsecond line\n");
-    const NodeConfig config = accepted(scratch, R"(
+const std::string everything = R"(
 [node]
 name = "kitchen"
 id = "00000000000000000000000000000000000000ff"
@@ -153,7 +148,14 @@ reservoir_frames = 9
 [[source]]
 name = "door"
 input = "rtsp://user:pass@10.0.0.9/stream"
-)");
+)";
+
+TEST_CASE("every key reaches its member") {
+    const Scratch scratch;
+    scratch.write("models/m.pt", "x");
+    scratch.write("film.avi", "x");
+    scratch.write("secret", "0123456789abcdef\nsecond line\n");
+    const NodeConfig config = accepted(scratch, everything);
     CHECK(config.name == "kitchen");
     REQUIRE(config.id.has_value());
     CHECK(config.id->bytes[19] == 0xff);
