@@ -1,0 +1,99 @@
+#include "src/app/node_app.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "models/torch/profiler.hpp"
+#include "src/app/folders.hpp"
+#include "src/app/identity.hpp"
+#include "src/app/node_runtime.hpp"
+#include "src/app/torch_runner.hpp"
+
+namespace eddy::app {
+
+namespace {
+
+/// Of the memory a node may use, this share holds compiled layers; the rest is for buffers and queues.
+constexpr double cache_share = 0.75;
+
+struct LoadedModel {
+    std::shared_ptr<torch_exec::UnitCache> cache;
+    ModelProfile profile;
+};
+
+Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
+    auto model = torch_exec::Model::load(config.model_path);
+    if (!model) return model.error();
+    LoadedModel loaded;
+    const auto bytes_max = static_cast<uint64_t>(static_cast<double>(config.memory_mb << 20) * cache_share);
+    loaded.cache = std::make_shared<torch_exec::UnitCache>(*model, bytes_max);
+    torch_exec::ProfileOptions options;
+    options.cache_dir = profile_dir();
+    options.threads = config.threads_per_lane;
+    options.log = log;
+    log(LogLevel::info,
+        "model " + (*model)->file_name() + ": " + std::to_string((*model)->chain().layers().size()) + " layers");
+    auto profile = torch_exec::load_or_measure_profile(loaded.cache, options);
+    if (!profile) return profile.error();
+    loaded.profile = std::move(*profile);
+    // Compiled before the first frame comes: what is new to LibTorch is slow the first time.
+    torch_exec::Executor executor(loaded.cache, {.threads = config.threads_per_lane});
+    if (auto status = executor.prepare_layers(); !status) return status.error();
+    const auto last = static_cast<uint32_t>(loaded.profile.layers.size());
+    if (auto status = executor.prepare(0, last); !status) return status.error();
+    return loaded;
+}
+
+Status write_file(const std::string& path, const std::string& text) {
+    std::ofstream file(path, std::ios::trunc);
+    file << text;
+    file.close();
+    if (!file) return unavailable("cannot write " + path + " (--report): " + std::strerror(errno));
+    return success();
+}
+
+}  // namespace
+
+Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& options, const LogFn& log) {
+    std::signal(SIGPIPE, SIG_IGN);
+    if (!config.sources.empty() && config.model_path.empty())
+        return invalid("a node with a [[source]] needs [model] path: frames are captured at the model's input size");
+    auto identity = take_identity(config);
+    if (!identity) return identity.error();
+
+    RuntimeParts parts;
+    parts.config = config;
+    parts.identity = *identity;
+    parts.log = log;
+    if (!config.model_path.empty()) {
+        auto model = load_model(config, log);
+        if (!model) return model.error();
+        parts.profile = std::move(model->profile);
+        parts.card = model->cache->model()->card();
+        parts.frame_height = parts.card.height;
+        parts.frame_width = parts.card.width;
+        parts.make_runner = [cache = model->cache, threads = config.threads_per_lane] {
+            return make_torch_runner(cache, threads);
+        };
+    }
+    if (!options.results_path.empty()) {
+        auto writer = metrics::ResultWriter::open(options.results_path, log);
+        if (!writer) return writer.error();
+        parts.results = std::move(*writer);
+    }
+    NodeRuntime runtime(std::move(parts));
+    if (auto status = runtime.start(); !status) return status.error();
+    runtime.run(options.seconds);
+    auto report = runtime.report();
+    if (!options.report_path.empty())
+        if (auto status = write_file(options.report_path, metrics::to_json(report)); !status) return status.error();
+    return report;
+}
+
+}  // namespace eddy::app

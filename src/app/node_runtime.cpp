@@ -1,0 +1,255 @@
+#include "src/app/node_runtime.hpp"
+
+#include "eddy/real_clock.hpp"
+
+namespace eddy::app {
+
+namespace {
+constexpr size_t drain_max = 256;  ///< events of cameras and lanes handled in one round of the loop
+/// Frames a camera that drops may have on their way to the core beside those in the reservoir.
+constexpr uint32_t capture_slack = 4;
+constexpr Usec close_within = std::chrono::seconds(1);
+constexpr Usec flush_every = std::chrono::seconds(1);
+}  // namespace
+
+NodeRuntime::NodeRuntime(RuntimeParts parts) : parts_(std::move(parts)), collector_(real_now(), parts_.config.name) {}
+
+NodeRuntime::~NodeRuntime() {
+    for (auto& bridge : bridges_) bridge->stop();
+    cameras_.clear();
+    lanes_.clear();
+    control_.reset();
+    network_.reset();
+}
+
+Status NodeRuntime::start() {
+    const NodeConfig& config = parts_.config;
+    transport::NetworkConfig network;
+    network.cluster = config.cluster;
+    network.cluster_key = config.cluster_key;
+    network.id = parts_.identity.id;
+    network.incarnation = parts_.identity.incarnation;
+    network.name = config.name;
+    network.listen = config.listen;
+    network.advertise = config.advertise;
+    network.chain_hash = parts_.profile.chain_hash;
+    network.bulk_queue_bytes_max = uint64_t{64} << 20;
+    network_ = std::make_unique<transport::Network>(loop_, network, static_cast<NetworkEvents&>(*this), parts_.log);
+    auto endpoint = network_->listen();
+    if (!endpoint) return endpoint.error();
+    endpoint_ = *endpoint;
+    control_ = std::make_unique<transport::LineServer>(
+        loop_, config.control_socket, [this](const std::string& line) { return answer(line); }, parts_.log);
+    if (auto status = control_->listen(); !status) return status;
+
+    node::CoreConfig core = node::core_config(config);
+    core.self = {parts_.identity.id, parts_.identity.incarnation, config.name, endpoint_};
+    core.profile = parts_.profile;
+    core.time_scale = 1.0 / config.limit;
+    core_ = std::make_unique<node::NodeCore>(core, parts_.identity.incarnation.value);
+    loop_.on_wake([this] { drain_queues(); });
+    loop_.on_stop_signal([this](int signal) { on_signal(signal); });
+    if (parts_.make_runner)
+        for (uint32_t i = 0; i < config.lanes; ++i) {
+            lane_taken_.push_back(false);
+            lanes_.push_back(std::make_unique<ComputeLane>(parts_.make_runner, config.limit, config.threads_per_lane,
+                                                           [this, i](Finished finished) {
+                                                               finished_.enqueue({i, std::move(finished)});
+                                                               loop_.wake();
+                                                           }));
+        }
+    started_at_ = real_now();
+    parts_.log(LogLevel::info, "node " + config.name + " (" + short_name(parts_.identity.id) + ") listens on " +
+                                   endpoint_.host + ":" + std::to_string(endpoint_.port) + ", cluster " +
+                                   config.cluster + ", policy " + core_->policy_name());
+    in_core_ = true;
+    core_->start(real_now(), *this);
+    in_core_ = false;
+    return start_cameras();
+}
+
+Status NodeRuntime::start_cameras() {
+    const auto& sources = parts_.config.sources;
+    ended_.assign(sources.size(), false);
+    for (uint16_t i = 0; i < sources.size(); ++i) {
+        const StreamId stream{i};
+        collector_.add_source(stream, sources[i].name);
+        const uint32_t permits =
+            sources[i].reservoir_frames + (sources[i].when_full == WhenFull::block ? 0 : capture_slack);
+        bridges_.push_back(std::make_unique<CaptureBridge>(stream, permits, captures_, [this] { loop_.wake(); }));
+        cameras_.push_back(std::make_unique<camera::Source>(sources[i], stream, parts_.frame_width, parts_.frame_height,
+                                                            *bridges_.back(), parts_.log));
+    }
+    for (auto& camera : cameras_)
+        if (auto status = camera->start(); !status) return status;
+    return success();
+}
+
+void NodeRuntime::run(std::optional<double> seconds) {
+    if (seconds) loop_.arm(self_stop, real_now() + from_seconds(*seconds), [this] { stop("the asked time is over"); });
+    std::function<void()> flush = [this, &flush] {
+        if (parts_.results) parts_.results->flush();
+        loop_.arm(flush_results, real_now() + flush_every, flush);
+    };
+    flush();
+    loop_.run();
+    loop_.disarm(flush_results);
+    if (parts_.results) parts_.results->flush();
+}
+
+void NodeRuntime::stop(const std::string& why) {
+    if (stopping_) return;
+    stopping_ = true;
+    parts_.log(LogLevel::info, "stopping: " + why + "; admitted frames have " +
+                                   std::to_string(static_cast<int>(parts_.config.stop_timeout_s * 1000)) +
+                                   " ms to finish");
+    for (auto& bridge : bridges_) bridge->stop();
+    for (auto& camera : cameras_) camera->request_stop();
+    tell(ev::Stop{real_now() + from_seconds(parts_.config.stop_timeout_s)});
+}
+
+void NodeRuntime::on_signal(int signal) {
+    if (!stopping_) return stop(signal == 2 ? "interrupted" : "asked to terminate");
+    parts_.log(LogLevel::warning, "asked twice: ending at once");
+    tell(ev::Stop{real_now()});
+}
+
+// The core is not re-entered: what an effect causes at once waits until the core is done.
+void NodeRuntime::tell(const Event& event) {
+    pending_.push_back(event);
+    if (in_core_) return;
+    in_core_ = true;
+    while (!pending_.empty()) {
+        const Event next = std::move(pending_.front());
+        pending_.pop_front();
+        core_->on(next, real_now(), *this);
+    }
+    in_core_ = false;
+}
+
+TensorRef NodeRuntime::keep(HostTensor tensor) {
+    TensorRef ref{tensor.meta, BufferId{++next_buffer_}, tensor.bytes.size()};
+    buffers_.emplace(ref.buffer, std::move(tensor));
+    return ref;
+}
+
+void NodeRuntime::drain_queues() {
+    std::pair<size_t, Finished> finished{0, {JobId{}, internal("nothing"), Usec{0}, Usec{0}}};
+    for (size_t i = 0; i < drain_max && finished_.try_dequeue(finished); ++i) {
+        lane_taken_[finished.first] = false;
+        on_finished(std::move(finished.second));
+    }
+    CaptureEvent capture;
+    size_t drained = 0;
+    for (; drained < drain_max && captures_.try_dequeue(capture); ++drained) {
+        if (auto* frame = std::get_if<camera::Frame>(&capture)) {
+            on_captured(std::move(*frame));
+            continue;
+        }
+        const auto& end = std::get<StreamEnd>(capture);
+        const Instant now = real_now();
+        if (end.missed > 0) collector_.on_missed(end.stream, end.missed, "capture_queue_full", now);
+        collector_.on_source_ended(end.stream, now);
+        ended_[end.stream.value] = true;
+        tell(ev::SourceEnded{end.stream, end.reason, end.missed});
+    }
+    if (drained == drain_max) loop_.wake();
+}
+
+void NodeRuntime::on_captured(camera::Frame frame) {
+    const Instant now = real_now();
+    if (frame.missed > 0) collector_.on_missed(frame.stream, frame.missed, "capture_queue_full", now);
+    collector_.on_captured(frame.stream, frame.k, now);
+    tell(ev::Captured{frame.stream, frame.k, frame.captured_at, keep(std::move(frame.image)), frame.missed});
+}
+
+void NodeRuntime::on_finished(Finished finished) {
+    ev::Computed done;
+    done.job = finished.job;
+    done.busy = finished.busy;
+    if (!finished.output) {
+        done.failure = finished.output.error().message;
+    } else {
+        for (auto& tensor : finished.output->outputs) done.outputs.push_back(keep(std::move(tensor)));
+        done.inference = std::move(finished.output->inference);
+    }
+    tell(done);
+}
+
+// -- effects --------------------------------------------------------------------------------------------------------
+
+void NodeRuntime::send(const NodeId& peer, const Message& message, std::span<const TensorRef> tensors) {
+    std::vector<HostTensor> bytes;
+    for (const auto& tensor : tensors) bytes.push_back(buffers_.at(tensor.buffer));
+    const bool work = !bytes.empty();
+    const auto status = network_->send(peer, message, std::move(bytes));
+    if (status || status.error().code == ErrorCode::unavailable) return;
+    parts_.log(LogLevel::warning, "cannot send to " + short_name(peer) + ": " + status.error().message);
+    // Work that does not go out would leave a hole in the numbering; a fresh connection starts a fresh one.
+    if (work) network_->disconnect(peer, "a message could not be sent: " + status.error().message);
+}
+
+void NodeRuntime::connect(const Endpoint& endpoint) { network_->connect(endpoint); }
+
+void NodeRuntime::disconnect(const NodeId& peer, const std::string& reason) { network_->disconnect(peer, reason); }
+
+void NodeRuntime::compute(const Job& job) {
+    std::vector<HostTensor> inputs;
+    for (const auto& tensor : job.inputs) inputs.push_back(buffers_.at(tensor.buffer));
+    for (size_t i = 0; i < lanes_.size(); ++i) {
+        if (lane_taken_[i]) continue;
+        lane_taken_[i] = true;
+        return lanes_[i]->start(job.id, job.units, std::move(inputs), job.ends_model);
+    }
+    EDDY_ASSERT(!"the core starts no more jobs than there are lanes");
+}
+
+void NodeRuntime::release(BufferId buffer) {
+    const size_t erased = buffers_.erase(buffer);
+    EDDY_ASSERT(erased == 1);
+}
+
+void NodeRuntime::deliver(const FrameId& frame, const Outcome& outcome) {
+    // Frames that never reached the core are booked where they are noticed.
+    if (outcome.reason != "capture_queue_full") collector_.on_outcome(frame, outcome, real_now());
+    if (parts_.results)
+        parts_.results->write(metrics::make_result_line(parts_.config.sources.at(frame.source.stream.value).name, frame,
+                                                        outcome, parts_.card.labels));
+}
+
+void NodeRuntime::allow_capture(CaptureAllowance allowance) {
+    bridges_.at(allowance.stream.value)->add_permits(allowance.frames);
+}
+
+void NodeRuntime::arm(TimerId timer, Instant at) {
+    loop_.arm(static_cast<int>(timer), at, [this, timer] { tell(ev::Timer{timer}); });
+}
+
+void NodeRuntime::idle() {
+    network_->close("it was stopped", close_within, [this] { loop_.stop(); });
+}
+
+// -- network --------------------------------------------------------------------------------------------------------
+
+void NodeRuntime::on_peer_up(const msg::Member& peer, uint64_t connection) { tell(ev::PeerUp{peer, connection}); }
+
+void NodeRuntime::on_peer_down(const NodeId& peer, uint64_t connection, const std::string& reason) {
+    tell(ev::PeerDown{peer, connection, reason});
+}
+
+void NodeRuntime::on_received(transport::Incoming incoming) {
+    ev::Received event;
+    event.peer = incoming.peer;
+    event.connection = incoming.connection;
+    event.message = std::move(incoming.message);
+    for (auto& tensor : incoming.tensors) event.tensors.push_back(keep(std::move(tensor)));
+    event.first_byte = incoming.first_byte;
+    event.last_byte = incoming.last_byte;
+    event.bytes = incoming.bytes;
+    tell(event);
+}
+
+void NodeRuntime::on_progress(const NodeId& peer) { tell(ev::Progress{peer}); }
+void NodeRuntime::on_drained(const NodeId& peer) { tell(ev::Drained{peer}); }
+
+}  // namespace eddy::app

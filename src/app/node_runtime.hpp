@@ -1,0 +1,104 @@
+// NodeCore at work: its effects carried out by loop, network, lanes and cameras, and what happens there told to it.
+// Belongs to the thread that constructs, runs and destroys it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "eddy/model_card.hpp"
+#include "src/app/capture_bridge.hpp"
+#include "src/app/compute_lane.hpp"
+#include "src/app/identity.hpp"
+#include "src/control/protocol.hpp"
+#include "src/control/status.hpp"
+#include "src/metrics/collector.hpp"
+#include "src/metrics/results.hpp"
+#include "src/node/node_core.hpp"
+#include "src/transport/line_server.hpp"
+#include "src/transport/loop.hpp"
+#include "src/transport/network.hpp"
+
+namespace eddy::app {
+
+struct RuntimeParts {
+    NodeConfig config;
+    Identity identity;
+    ModelProfile profile;  ///< no layers: relays only
+    ModelCard card;
+    uint32_t frame_width = 0;
+    uint32_t frame_height = 0;
+    std::function<std::unique_ptr<Runner>()> make_runner;  ///< called once per lane, on its thread
+    std::optional<metrics::ResultWriter> results;
+    LogFn log;
+};
+
+class NodeRuntime final : private EffectSink, private transport::NetworkEvents {
+public:
+    explicit NodeRuntime(RuntimeParts parts);
+    ~NodeRuntime() override;
+
+    /// Listens, opens the cameras, joins.
+    Status start();
+    /// Serves until stopped; `seconds`: by itself after so long.
+    void run(std::optional<double> seconds);
+    [[nodiscard]] metrics::Report report();
+
+private:
+    enum LoopTimer : int { core_ring, core_state, core_frames, core_stop, self_stop, flush_results };
+
+    // -- EffectSink
+    void send(const NodeId& peer, const Message& message, std::span<const TensorRef> tensors) override;
+    void connect(const Endpoint& endpoint) override;
+    void disconnect(const NodeId& peer, const std::string& reason) override;
+    void compute(const Job& job) override;
+    void release(BufferId buffer) override;
+    void deliver(const FrameId& frame, const Outcome& outcome) override;
+    void allow_capture(CaptureAllowance allowance) override;
+    void arm(TimerId timer, Instant at) override;
+    void idle() override;
+    void log(LogLevel level, const std::string& text) override { parts_.log(level, text); }
+    // -- NetworkEvents
+    void on_peer_up(const msg::Member& peer, uint64_t connection) override;
+    void on_peer_down(const NodeId& peer, uint64_t connection, const std::string& reason) override;
+    void on_received(transport::Incoming incoming) override;
+    void on_progress(const NodeId& peer) override;
+    void on_drained(const NodeId& peer) override;
+
+    Status start_cameras();
+    void tell(const Event& event);
+    void drain_queues();
+    void on_finished(Finished finished);
+    void on_captured(camera::Frame frame);
+    void stop(const std::string& why);
+    void on_signal(int signal);
+    TensorRef keep(HostTensor tensor);
+    std::string answer(const std::string& line);
+    [[nodiscard]] control::NodeStatus status() const;
+    [[nodiscard]] metrics::NodeStats node_stats();
+
+    RuntimeParts parts_;
+    transport::Loop loop_;
+    std::unique_ptr<transport::Network> network_;
+    std::unique_ptr<transport::LineServer> control_;
+    std::unique_ptr<node::NodeCore> core_;
+    metrics::Collector collector_;
+    Endpoint endpoint_;
+    std::map<BufferId, HostTensor> buffers_;
+    uint64_t next_buffer_ = 0;
+    CaptureQueue captures_;
+    std::vector<std::unique_ptr<CaptureBridge>> bridges_;
+    std::vector<std::unique_ptr<camera::Source>> cameras_;
+    std::vector<bool> ended_;
+    moodycamel::ConcurrentQueue<std::pair<size_t, Finished>> finished_;
+    std::vector<std::unique_ptr<ComputeLane>> lanes_;
+    std::vector<bool> lane_taken_;
+    std::deque<Event> pending_;  ///< events that arose while the core was at work
+    bool in_core_ = false;
+    bool stopping_ = false;
+    Instant started_at_{};
+};
+
+}  // namespace eddy::app

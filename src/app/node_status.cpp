@@ -1,0 +1,118 @@
+// What a running node says of itself: control socket and report.
+#include <fstream>
+
+#include <unistd.h>
+
+#include "eddy/real_clock.hpp"
+#include "src/app/node_runtime.hpp"
+
+namespace eddy::app {
+
+namespace {
+
+uint64_t resident_bytes() {
+    std::ifstream statm("/proc/self/statm");
+    uint64_t size = 0;
+    uint64_t resident = 0;
+    statm >> size >> resident;
+    return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string address(const Endpoint& endpoint) { return endpoint.host + ":" + std::to_string(endpoint.port); }
+
+}  // namespace
+
+std::string NodeRuntime::answer(const std::string& line) {
+    const auto request = control::parse_request(line);
+    if (!request) return control::error_reply(request.error().message);
+    switch (*request) {
+        case control::Request::status: return control::to_json(status());
+        case control::Request::report: return metrics::to_json_line(report());
+        case control::Request::stop: stop("asked on the control socket"); return control::ok_reply("stopping");
+    }
+    return control::error_reply("not understood");
+}
+
+control::NodeStatus NodeRuntime::status() const {
+    const Instant now = real_now();
+    control::NodeStatus status;
+    status.name = parts_.config.name;
+    status.id = to_string(parts_.identity.id);
+    status.cluster = parts_.config.cluster;
+    status.incarnation = parts_.identity.incarnation.value;
+    status.uptime_s = to_seconds(now - started_at_);
+    status.address = address(endpoint_);
+    status.model = parts_.card.name;
+    status.stopping = stopping_;
+    const auto& ring = core_->ring();
+    std::map<NodeId, std::string> names;
+    for (const auto& member : ring.members()) {
+        names[member.id] = member.name;
+        control::RingMember row;
+        row.id = to_string(member.id);
+        row.name = member.name;
+        row.address = address(member.endpoint);
+        const auto since = ring.member_since(member.id);
+        row.age_s = to_seconds(now - since.value_or(started_at_));
+        row.gamma_s_per_parameter = core_->gamma_s_per_parameter(member.id);
+        row.self = member.id == parts_.identity.id;
+        row.successor = member.id == ring.successor();
+        row.predecessor = member.id == ring.predecessor();
+        status.ring.push_back(row);
+    }
+    for (const auto& length : core_->queue_lengths()) {
+        const bool own = length.source.node == parts_.identity.id;
+        const uint16_t stream = length.source.stream.value;
+        const auto name = names.find(length.source.node);
+        const std::string source =
+            own ? parts_.config.sources.at(stream).name
+                : (name == names.end() ? short_name(length.source.node) : name->second) + "#" + std::to_string(stream);
+        const uint64_t bound = parts_.config.queue_frames;
+        if (own)
+            status.queues.push_back(
+                {source, "reservoir", length.reservoir, parts_.config.sources.at(stream).reservoir_frames});
+        if (own) status.queues.push_back({source, "local", length.local, bound});
+        status.queues.push_back({source, "distributed", length.distributed, bound});
+    }
+    for (const auto& stats : collector_.sources(now)) {
+        control::SourceCounts row;
+        row.name = stats.name;
+        row.state = ended_.at(status.sources.size()) ? "ended" : "live";
+        row.captured = stats.captured;
+        row.admitted = core_->ledger().counts(StreamId{static_cast<uint16_t>(status.sources.size())}).admitted;
+        row.completed = stats.completed;
+        row.failed = stats.failed_total();
+        row.dropped = stats.dropped_total();
+        row.in_flight = stats.in_flight;
+        row.throughput_per_s = stats.throughput_per_s;
+        if (stats.completion_ms) row.completion_p50_ms = stats.completion_ms->p50;
+        status.sources.push_back(row);
+    }
+    return status;
+}
+
+metrics::NodeStats NodeRuntime::node_stats() {
+    metrics::NodeStats stats;
+    stats.name = parts_.config.name;
+    stats.id = to_string(parts_.identity.id);
+    stats.gamma_s_per_parameter = core_->gamma_s_per_parameter(parts_.identity.id);
+    const double lane_seconds =
+        to_seconds(real_now() - started_at_) * static_cast<double>(std::max<size_t>(1, lanes_.size()));
+    stats.busy_fraction = lane_seconds > 0 ? to_seconds(core_->counters().busy) / lane_seconds : 0;
+    stats.rss_bytes = resident_bytes();
+    stats.tx_bytes = network_->traffic().tx_bytes;
+    stats.rx_bytes = network_->traffic().rx_bytes;
+    stats.runs = core_->counters().jobs;
+    for (const auto& queue : status().queues) stats.queue_lengths[queue.source + "/" + queue.queue] = queue.frames;
+    return stats;
+}
+
+metrics::Report NodeRuntime::report() {
+    auto report = collector_.report(real_now(), node_stats());
+    // The core counts admissions; the collector sees captures and outcomes, so that the two can disagree.
+    for (uint16_t i = 0; i < report.sources.size(); ++i)
+        report.sources[i].admitted = core_->ledger().counts(StreamId{i}).admitted;
+    return report;
+}
+
+}  // namespace eddy::app

@@ -1,0 +1,24 @@
+// The commands of `eddy`. Each adds its flags to the program; what it returns from `run` is the exit code.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "src/cli/exit_codes.hpp"
+
+namespace eddy::cli {
+
+/// Set by the command that was given; called once parsing is through.
+using Chosen = std::function<int()>;
+
+void add_model_commands(CLI::App& program, Chosen& chosen);
+void add_status_commands(CLI::App& program, Chosen& chosen);
+void add_report_commands(CLI::App& program, Chosen& chosen);
+void add_results_commands(CLI::App& program, Chosen& chosen);
+
+/// Prints "eddy: message" on standard error and gives `code` back.
+int complain(const std::string& message, int code = exit_failed);
+
+}  // namespace eddy::cli
