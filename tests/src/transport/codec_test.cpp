@@ -231,6 +231,22 @@ TEST_CASE("a broken model's scores and too long a reason do not cost the result"
     CHECK(std::get<msg::Work>(std::get<Delivery>(*far).message).deadline_left == Usec::max());
 }
 
+TEST_CASE("a tensor type that does not exist is refused, however wide its number") {
+    HostTensor tensor = floats(4);
+    const auto f32 = joined(*encode(msg::Work{}, {tensor}));
+    tensor.meta.dtype = DType::i32;
+    const auto i32 = joined(*encode(msg::Work{}, {tensor}));
+    const auto differ = std::mismatch(f32.begin(), f32.end(), i32.begin()).first - f32.begin();
+    for (const uint16_t number : {7, 255, 256 + 1, 0xffff}) {
+        auto bytes = f32;
+        bytes[differ] = static_cast<std::byte>(number & 0xff);
+        bytes[differ + 1] = static_cast<std::byte>(number >> 8);
+        const auto packet = decode_bytes(bytes);
+        REQUIRE_FALSE(packet.ok());
+        CHECK(packet.error().message.find("unknown type") != std::string::npos);
+    }
+}
+
 TEST_CASE("texts become printable UTF-8 of bounded length, and names that are not are refused") {
     CHECK(cleaned("a\x1b[31mb\n", 99) == "a?[31mb?");
     CHECK(cleaned("\xc3\xa9\xff\xe2\x82", 99) == "\xc3\xa9???");

@@ -1,0 +1,92 @@
+// A bare socket that speaks, or does not speak, Eddy's protocol: what a network may meet.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "generators.hpp"
+#include "network_harness.hpp"
+#include "src/transport/handshake.hpp"
+
+namespace eddy::transport::testing {
+
+class Stranger {
+public:
+    explicit Stranger(int fd) : fd_(fd) {}
+    explicit Stranger(const Endpoint& endpoint) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(endpoint.port);
+        inet_pton(AF_INET, endpoint.host.c_str(), &address.sin_addr);
+        REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    }
+    ~Stranger() { hang_up(); }
+    Stranger(const Stranger&) = delete;
+    Stranger& operator=(const Stranger&) = delete;
+
+    void hang_up() {
+        if (fd_ >= 0) ::close(fd_);
+        fd_ = -1;
+    }
+    void say(std::span<const std::byte> bytes) {
+        CHECK(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+    }
+    void say(const Encoded& message) { say(joined(message)); }
+    void say(const Preamble& preamble) { say(encode(preamble)); }
+
+    /// What has come so far, without waiting.
+    void listen() {
+        std::byte space[4096];
+        for (;;) {
+            const ssize_t count = ::recv(fd_, space, sizeof space, MSG_DONTWAIT);
+            if (count == 0 || (count < 0 && errno == ECONNRESET)) hung_up = true;
+            if (count <= 0) return;
+            heard.insert(heard.end(), space, space + count);
+        }
+    }
+    bool wait_for_hang_up(Loop& loop) {
+        return wait(loop, [&] {
+            listen();
+            return hung_up;
+        });
+    }
+    /// Their preamble first, then message after message.
+    bool wait_for_preamble(Loop& loop) {
+        return wait(loop, [&] {
+            listen();
+            return heard.size() >= preamble_bytes;
+        });
+    }
+    RawMessage wait_for_message(Loop& loop) {
+        Result<RawMessage> raw = unavailable("");
+        REQUIRE(wait_for_preamble(loop));
+        REQUIRE(wait(loop, [&] {
+            listen();
+            raw = assemble(std::span(heard).subspan(preamble_bytes + taken_));
+            return raw.ok();
+        }));
+        taken_ += raw->bytes;
+        return *raw;
+    }
+
+    std::vector<std::byte> heard;
+    bool hung_up = false;
+
+private:
+    int fd_;
+    size_t taken_ = 0;
+};
+
+/// Everything a well-meant stranger of the cluster would say of itself.
+inline Identity identity_of(uint8_t id, const std::string& key) {
+    Identity identity;
+    identity.cluster = "eddy";
+    identity.key = key;
+    identity.member = {id_of(id), Incarnation{1}, "stranger", {"127.0.0.1", 1}};
+    identity.instance.fill(id);
+    return identity;
+}
+
+}  // namespace eddy::transport::testing
