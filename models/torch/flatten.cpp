@@ -14,7 +14,7 @@
 #include <torch/csrc/jit/runtime/operator.h>
 
 #include "eddy/tensor.hpp"
-#include "models/torch/normalise.hpp"
+#include "models/torch/operators.hpp"
 #include "models/torch/symbolic.hpp"
 
 namespace eddy::torch_exec {
@@ -76,6 +76,16 @@ bool only_asks_for_shape(const Node* node) {
 bool is_ignored(const Node* node) {
     static const std::set<std::string_view> names{"prim::Print", "aten::warn", "prim::profile", "prim::TimePoint"};
     return names.count(node->kind().toQualString()) != 0;
+}
+
+/// Dropout that drops nothing: not training, or with probability 0 (Swin leaves the training flag on).
+bool is_idle_dropout(const Node* node, const std::vector<Symbolic>& inputs) {
+    static const std::set<std::string_view> names{"aten::dropout", "aten::dropout_", "aten::feature_dropout",
+                                                  "aten::feature_dropout_", "aten::alpha_dropout"};
+    if (names.count(node->kind().toQualString()) == 0 || inputs.size() != 3) return false;
+    const c10::IValue probability = concrete(inputs[1]);
+    const c10::IValue training = concrete(inputs[2]);
+    return (training.isBool() && !training.toBool()) || (probability.isDouble() && probability.toDouble() == 0);
 }
 
 class Flattener {
@@ -191,6 +201,8 @@ private:
         std::vector<Symbolic> outputs;
         if (node->kind() == prim::unchecked_cast || node->kind() == aten::_unwrap_optional ||
             node->kind() == prim::unchecked_unwrap_optional)
+            outputs = {inputs.at(0)};
+        else if (is_idle_dropout(node, inputs))
             outputs = {inputs.at(0)};
         else if (!run_container_node(node, inputs, outputs))
             outputs = run_operator(node, inputs);
@@ -387,9 +399,7 @@ private:
         if (!made.defined() || made.sizes() != written->tensor.sizes() ||
             made.scalar_type() != written->tensor.scalar_type())
             throw Refusal{true, describe(node) + ": its functional counterpart gives another type or shape"};
-        if (written->tensor.has_storage())
-            for (const auto& weak : memory_[written->tensor.storage().unsafeGetStorageImpl()])
-                if (const CellPtr other = weak.lock(); other && other != written) other->stale = describe(node);
+        mark_sharers_stale(*written, describe(node));
         check_bounds(made, node);
         written->tensor = made;
         written->flat = op.main->output();
@@ -398,6 +408,15 @@ private:
         add_flat_output(op, op.main->output(), made);
         model_.operators.push_back(std::move(op));
         return {written};
+    }
+
+    void mark_sharers_stale(const Cell& written, const std::string& writer) {
+        if (!written.tensor.has_storage()) return;
+        for (const auto& weak : memory_[written.tensor.storage().unsafeGetStorageImpl()]) {
+            const CellPtr other = weak.lock();
+            // The list is by address, and addresses are used again: ask whether they share memory now.
+            if (other && other.get() != &written && other->tensor.is_alias_of(written.tensor)) other->stale = writer;
+        }
     }
 
     std::vector<Symbolic> collect_outputs(const Node* node, const std::vector<CellPtr>& cells,

@@ -1,6 +1,6 @@
 // From a frozen TorchScript graph to straight-line code: control flow that the input's shape decides is followed,
 // everything that does not depend on the frame's pixels is folded, in-place operators become functional ones.
-// Internal to models/torch: the only other headers that name LibTorch's types are model_state.hpp and normalise.hpp.
+// Internal to models/torch: the only other headers that name LibTorch's types are model_state.hpp and operators.hpp.
 #pragma once
 
 #include <memory>

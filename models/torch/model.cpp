@@ -15,7 +15,7 @@
 #include "models/torch/archive.hpp"
 #include "models/torch/card.hpp"
 #include "models/torch/model_state.hpp"
-#include "models/torch/normalise.hpp"
+#include "models/torch/operators.hpp"
 
 namespace eddy::torch_exec {
 
@@ -129,7 +129,7 @@ Result<std::shared_ptr<const Model>> Model::load(const std::string& path, const 
     state->file_name = std::filesystem::path(path).filename().string();
     state->model_hash = *hash;
     try {
-        register_normalise();
+        register_operators();
         const c10::InferenceMode inference;
         if (auto imported = import(*state, options); !imported) return at_file(path, imported.error());
     } catch (const std::exception& error) {

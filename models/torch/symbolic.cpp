@@ -179,15 +179,51 @@ Symbolic symbolic(const c10::IValue& value, const std::vector<CellPtr>& known) {
     return container;
 }
 
+namespace {
+
+/// Lists of numbers are kept as LibTorch keeps them, so that its own operators work on them.
+c10::IValue plain_list(Node* node, const std::vector<Symbolic>& inputs) {
+    if (node->kind() == prim::ListConstruct) {
+        c10::impl::GenericList list(node->output()->type()->expectRef<c10::ListType>().getElementType());
+        for (const Symbolic& input : inputs) list.push_back(concrete(input));
+        return list;
+    }
+    const auto& type = node->output()->type()->expectRef<c10::DictType>();
+    c10::impl::GenericDict dict(type.getKeyType(), type.getValueType());
+    for (size_t i = 0; i + 1 < inputs.size(); i += 2)
+        dict.insert_or_assign(concrete(inputs[i]), concrete(inputs[i + 1]));
+    return dict;
+}
+
+bool run_constructor(Node* node, const std::vector<Symbolic>& inputs, std::vector<Symbolic>& outputs) {
+    const auto kind = node->kind();
+    if (kind != prim::ListConstruct && kind != prim::TupleConstruct && kind != prim::DictConstruct) return false;
+    if (kind == prim::TupleConstruct || holds_tensors(node->output()->type()))
+        outputs.push_back(construct(node, inputs));
+    else
+        outputs.emplace_back(plain_list(node, inputs));
+    return true;
+}
+
+bool run_plain_unpack(Node* node, const std::vector<Symbolic>& inputs, std::vector<Symbolic>& outputs) {
+    const auto kind = node->kind();
+    if (kind != prim::ListUnpack && kind != prim::TupleUnpack) return false;
+    const c10::IValue whole = concrete(inputs.at(0));
+    const auto items = whole.isTuple() ? std::vector<c10::IValue>(whole.toTupleRef().elements().begin(),
+                                                                  whole.toTupleRef().elements().end())
+                                       : std::vector<c10::IValue>(whole.toList().begin(), whole.toList().end());
+    if (items.size() != node->outputs().size()) throw Refusal{true, "a list has not the length expected"};
+    for (const c10::IValue& item : items) outputs.push_back(symbolic(item, {}));
+    return true;
+}
+
+}  // namespace
+
 bool run_container_node(Node* node, const std::vector<Symbolic>& inputs, std::vector<Symbolic>& outputs) {
     const auto kind = node->kind();
-    if (kind == prim::ListConstruct || kind == prim::TupleConstruct || kind == prim::DictConstruct) {
-        const bool tensors = kind == prim::TupleConstruct || holds_tensors(node->output()->type());
-        if (tensors) outputs.push_back(construct(node, inputs));
-        return tensors;
-    }
+    if (run_constructor(node, inputs, outputs)) return true;
     const ContainerPtr container = inputs.empty() ? nullptr : as_container(inputs[0]);
-    if (!container) return false;
+    if (!container) return run_plain_unpack(node, inputs, outputs);
     if (kind == prim::TupleUnpack || kind == prim::ListUnpack) {
         if (container->items.size() != node->outputs().size())
             throw Refusal{true, "a list has not the length expected"};

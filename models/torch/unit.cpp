@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -29,6 +30,30 @@ constexpr uint64_t node_bytes = 1024;
 std::string first_line(const char* what) {
     const std::string_view text(what);
     return std::string(text.substr(0, std::min<size_t>(text.find('\n'), 240)));
+}
+
+bool is_relu6(const Node* node) {
+    if (node->kind() != c10::aten::hardtanh || node->inputs().size() != 3) return false;
+    const auto low = torch::jit::toIValue(node->inputs()[1]);
+    const auto high = torch::jit::toIValue(node->inputs()[2]);
+    return low && high && low->isScalar() && high->isScalar() && low->toScalar().toDouble() == 0 &&
+           high->toScalar().toDouble() == 6;
+}
+
+/// LibTorch 1.13 runs relu6, hardswish and hardsigmoid on oneDNN's memory as if it were dense. That is wrong where
+/// oneDNN pads channels up to its block, which is at most 16.
+bool survives_blocked_layout(const at::Tensor& sample) { return sample.dim() == 4 && sample.size(1) % 16 == 0; }
+
+/// The name under which the oneDNN pass treats an activation rightly: relu6 is known to it, while torchvision's
+/// hardtanh(0, 6) would end every group; the `eddy::` ones are unknown to it, and stay outside its groups.
+std::optional<c10::Symbol> better_name(const Node* node, const at::Tensor& sample) {
+    const bool safe = survives_blocked_layout(sample);
+    if (is_relu6(node)) return safe ? std::optional(c10::aten::relu6) : std::nullopt;
+    if (safe) return std::nullopt;
+    if (node->kind() == c10::aten::relu6) return c10::Symbol::fromQualString("eddy::relu6");
+    if (node->kind() == c10::aten::hardswish) return c10::Symbol::fromQualString("eddy::hardswish");
+    if (node->kind() == c10::aten::hardsigmoid) return c10::Symbol::fromQualString("eddy::hardsigmoid");
+    return std::nullopt;
 }
 
 /// Copies operators of the model's flat graph into a graph of their own.
@@ -69,10 +94,20 @@ private:
             graph_->insertNode(constant);
             copies_.emplace(input, constant->output());
         }
-        Node* made = graph_->createClone(node, [&](Value* v) { return copies_.at(v); });
+        Node* made = clone(node, model_.flat.operators[index]);
         graph_->insertNode(made);
         for (size_t i = 0; i < node->outputs().size(); ++i) copies_[node->outputs()[i]] = made->outputs()[i];
         return success();
+    }
+
+    Node* clone(Node* node, const FlatOperator& op) {
+        if (node == op.main && at::hasMKLDNN() && !op.samples.empty())
+            if (const auto name = better_name(node, op.samples.front())) {
+                Node* renamed = graph_->create(*name, {copies_.at(node->inputs()[0])}, 1);
+                renamed->copyMetadata(node);
+                return renamed;
+            }
+        return graph_->createClone(node, [&](Value* v) { return copies_.at(v); });
     }
 
     const ModelState& model_;
@@ -81,28 +116,7 @@ private:
     std::unordered_map<Value*, Value*> copies_;
 };
 
-/// LibTorch's oneDNN pass knows relu6, but torchvision writes it as hardtanh(0, 6), which would end every fused group.
-void write_relu6(Graph& graph) {
-    std::vector<Node*> clamps;
-    for (Node* node : graph.nodes())
-        if (node->kind() == c10::aten::hardtanh && node->inputs().size() == 3) {
-            const auto low = torch::jit::toIValue(node->inputs()[1]);
-            const auto high = torch::jit::toIValue(node->inputs()[2]);
-            if (low && high && low->isScalar() && high->isScalar() && low->toScalar().toDouble() == 0 &&
-                high->toScalar().toDouble() == 6)
-                clamps.push_back(node);
-        }
-    for (Node* node : clamps) {
-        Node* relu6 = graph.create(c10::aten::relu6, {node->inputs()[0]}, 1);
-        relu6->insertBefore(node);
-        relu6->copyMetadata(node);
-        node->output()->replaceAllUsesWith(relu6->output());
-        node->destroy();
-    }
-}
-
 void optimise(std::shared_ptr<Graph>& graph) {
-    write_relu6(*graph);
     torch::jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
     if (at::hasMKLDNN()) torch::jit::ConvertFrozenOpsToMKLDNN(graph);
     torch::jit::EliminateDeadCode(graph);

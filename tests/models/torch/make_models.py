@@ -22,9 +22,16 @@ def card(name, height, width, **more):
                        "mean": MEAN, "std": STD, "labels": [], "score_min": 0.5, "iou_max": 0.5, **more})
 
 
+def pictures(count, height, width):
+    """Noise over smooth blobs of varying brightness and contrast: batch norms must see how much frames differ."""
+    torch.manual_seed(7)
+    blobs = torch.nn.functional.interpolate(torch.randn(count, 3, 4, 4), size=(height, width), mode="bilinear")
+    contrast = torch.rand(count, 1, 1, 1) * 1.2 + 0.3
+    return contrast * (torch.randn(count, 3, height, width) + blobs) + torch.randn(count, 3, 1, 1) * 0.7
+
+
 def settle(model, size):
     """Let every batch norm see its own input once, so that its output is near unit scale."""
-    torch.manual_seed(7)
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     model.eval()
     for norm in norms:
@@ -32,8 +39,11 @@ def settle(model, size):
         norm.train()
         torch.nn.init.uniform_(norm.weight, 0.5, 1.0)
         torch.nn.init.normal_(norm.bias, 0.0, 0.1)
+    for part in model.modules():  # some heads start at zero, and would hide every error before them
+        if isinstance(part, torch.nn.Linear) and not part.weight.any():
+            torch.nn.init.normal_(part.weight, 0.0, 0.1)
     with torch.no_grad():
-        model(torch.randn(2, 3, *size))
+        model(pictures(12, *size))
     return model.eval()
 
 
@@ -145,7 +155,7 @@ class StaticFlow(torch.nn.Module):
     """Loops, branches, lists, dictionaries and in-place operators that the shape alone decides."""
     def __init__(self):
         super().__init__()
-        self.convs = torch.nn.ModuleList([torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)])
+        self.convs = torch.nn.ModuleList([torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(4)])
 
     def forward(self, x):
         parts = []

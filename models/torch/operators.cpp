@@ -1,4 +1,4 @@
-#include "models/torch/normalise.hpp"
+#include "models/torch/operators.hpp"
 
 #include <array>
 
@@ -33,16 +33,36 @@ at::Tensor normalise_frame(const at::Tensor& frame, const at::Tensor& mean, cons
     return out;
 }
 
-void register_normalise() {
-    static const torch::jit::RegisterOperators once({torch::jit::Operator(
-        "eddy::normalise(Tensor frame, Tensor mean, Tensor std) -> Tensor",
-        [](torch::jit::Stack& stack) {
-            at::Tensor std = torch::jit::pop(stack).toTensor();
-            at::Tensor mean = torch::jit::pop(stack).toTensor();
-            at::Tensor frame = torch::jit::pop(stack).toTensor();
-            torch::jit::push(stack, normalise_frame(frame, mean, std));
-        },
-        c10::AliasAnalysisKind::FROM_SCHEMA)});
+namespace {
+
+/// LibTorch's own activations under names that its oneDNN pass does not know (see unit.cpp).
+template <at::Tensor (*activation)(const at::Tensor&)>
+torch::jit::Operator plain_activation(const char* schema) {
+    return {schema,
+            [](torch::jit::Stack& stack) {
+                const at::Tensor in = torch::jit::pop(stack).toTensor();
+                torch::jit::push(stack, activation(in));
+            },
+            c10::AliasAnalysisKind::FROM_SCHEMA};
+}
+
+}  // namespace
+
+void register_operators() {
+    static const torch::jit::RegisterOperators once({
+        torch::jit::Operator(
+            "eddy::normalise(Tensor frame, Tensor mean, Tensor std) -> Tensor",
+            [](torch::jit::Stack& stack) {
+                const at::Tensor std = torch::jit::pop(stack).toTensor();
+                const at::Tensor mean = torch::jit::pop(stack).toTensor();
+                const at::Tensor frame = torch::jit::pop(stack).toTensor();
+                torch::jit::push(stack, normalise_frame(frame, mean, std));
+            },
+            c10::AliasAnalysisKind::FROM_SCHEMA),
+        plain_activation<&at::relu6>("eddy::relu6(Tensor self) -> Tensor"),
+        plain_activation<&at::hardswish>("eddy::hardswish(Tensor self) -> Tensor"),
+        plain_activation<&at::hardsigmoid>("eddy::hardsigmoid(Tensor self) -> Tensor"),
+    });
 }
 
 }  // namespace eddy::torch_exec
