@@ -78,7 +78,7 @@ struct Network::Impl final : ConnectionOwner {
     void dialled(const Endpoint& endpoint, Lane lane, std::unique_ptr<Stream> stream, const TcpDial::Failure& failure);
     void dial_failed(Dials::iterator dial, DialFailure failure, const std::string& reason);
     void install(Session session);
-    void drop_peer(const NodeId& id, const std::string& reason);
+    void drop_peer(NodeId id, const std::string& reason);  ///< by value: it may name the session it ends
     Link add_connection(std::unique_ptr<Stream> stream, Role role, Lane lane, std::optional<Nonce> session);
     void cut(const Link& link);
     Dials::iterator dial_of(const Connection& connection);

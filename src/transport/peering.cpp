@@ -288,7 +288,7 @@ void Network::Impl::install(Session session) {
         if (link->stage() == Connection::Stage::ready) link->open();
 }
 
-void Network::Impl::drop_peer(const NodeId& id, const std::string& reason) {
+void Network::Impl::drop_peer(NodeId id, const std::string& reason) {
     const auto it = peers.find(id);
     if (it == peers.end()) return;
     const Session session = std::move(it->second);
