@@ -37,6 +37,17 @@ TEST_CASE("reading a written status gives the same one, and it is one line") {
     CHECK(from_json(to_json(latin)).ok());
 }
 
+TEST_CASE("the marks of a ring member are told apart") {
+    for (const int mark : {0, 1, 2}) {
+        NodeStatus status;
+        status.ring.resize(1);
+        status.ring[0].self = mark == 0;
+        status.ring[0].successor = mark == 1;
+        status.ring[0].predecessor = mark == 2;
+        CHECK(*from_json(to_json(status)) == status);
+    }
+}
+
 TEST_CASE("every member that a tool relies on is in the JSON") {
     const auto json = nlohmann::json::parse(to_json(sample()));
     CHECK(json.at("schema") == "eddy.status/1");
@@ -101,6 +112,7 @@ TEST_CASE("a relay that is stopping says so, and absurd numbers are shown withou
     const std::string text = print_tables(status);
     CHECK(text.find("no model, relays only, stopping\n") != std::string::npos);
     CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(text.find("up 11574074 d 1 h,") != std::string::npos);  // 1e12 s: as far as it counts
     status.uptime_s = 90061;
     CHECK(print_tables(status).find("up 1 d 1 h,") != std::string::npos);
     status.uptime_s = 7260;
