@@ -187,10 +187,10 @@ int64_t Decoder::timestamp_us(const AVFrame* frame) const {
     return ticks == AV_NOPTS_VALUE ? AV_NOPTS_VALUE : av_rescale_q(ticks, stream_->time_base, AV_TIME_BASE_Q);
 }
 
-Usec Decoder::frame_duration() const {
+std::optional<Usec> Decoder::frame_duration() const {
     const AVRational rate = av_guess_frame_rate(format_.get(), stream_, nullptr);
-    const double per_s = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 25.0;
-    return from_seconds(1.0 / std::clamp(per_s, 0.001, 1000.0));
+    if (rate.num <= 0 || rate.den <= 0) return std::nullopt;
+    return from_seconds(1.0 / std::clamp(av_q2d(rate), 0.001, 1000.0));
 }
 
 }  // namespace eddy::camera

@@ -37,7 +37,7 @@ public:
     /// Timestamp of a frame of this decoder; AV_NOPTS_VALUE: it has none. Microseconds from an origin of the stream's
     /// own.
     [[nodiscard]] int64_t timestamp_us(const AVFrame* frame) const;
-    [[nodiscard]] Usec frame_duration() const;  ///< of the nominal rate; 25/s where none is told
+    [[nodiscard]] std::optional<Usec> frame_duration() const;  ///< of the nominal rate, where one is told
 
     [[nodiscard]] uint64_t corrupt() const { return corrupt_; }
     [[nodiscard]] const std::string& last_corruption() const { return last_corruption_; }

@@ -59,8 +59,9 @@ struct FrameReader::Impl {
     uint64_t corrupt_before = 0;  ///< of decoders no longer here, and of pictures
     std::string last_corruption;
     // Position: microseconds since the first frame.
-    std::optional<int64_t> origin_us;   ///< timestamp that position 0 would have in this pass
-    std::optional<Usec> last_position;  ///< of `frame`, once it was given out
+    std::optional<int64_t> origin_us;      ///< timestamp that position 0 would have in this pass
+    std::optional<Usec> last_position;     ///< of `frame`, once it was given out
+    Usec shortest_step = from_seconds(1);  ///< between two frames so far: stands in for a rate that is not told
 
     [[nodiscard]] Error error(const Error& cause) const;
     [[nodiscard]] DecoderTarget target(const std::string& path) const;
@@ -213,7 +214,7 @@ void FrameReader::Impl::tell_position() {
         return;
     }
     const int64_t stamp = decoder->timestamp_us(frame.get());
-    const Usec usual = last_position ? *last_position + decoder->frame_duration() : Usec{0};
+    const Usec usual = last_position ? *last_position + decoder->frame_duration().value_or(shortest_step) : Usec{0};
     Usec at = usual;
     if (stamp != AV_NOPTS_VALUE && origin_us) {
         int64_t since = 0;
@@ -225,6 +226,7 @@ void FrameReader::Impl::tell_position() {
         int64_t origin = 0;
         if (!__builtin_sub_overflow(stamp, static_cast<int64_t>(at.count()), &origin)) origin_us = origin;
     }
+    if (last_position) shortest_step = std::min(shortest_step, at - *last_position);
     last_position = at;
 }
 

@@ -33,7 +33,6 @@ Result<av::Owned<AVFrame>> as_frame(const Picture& picture, AVPixelFormat format
     frame->format = format;
     frame->width = width;
     frame->height = height;
-    if (format != AV_PIX_FMT_RGB24) frame->color_range = AVCOL_RANGE_JPEG;
     if (av_frame_get_buffer(frame.get(), 64) < 0) return exhausted("out of memory");
     const auto* rgb = reinterpret_cast<const uint8_t*>(picture.rgb.data());
     const int row_bytes = width * 3;

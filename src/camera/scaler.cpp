@@ -42,7 +42,9 @@ Status Scaler::create(const Key& key) {
     int source_full = 0, target_full = 0, brightness = 0, contrast = 0, saturation = 0;
     if (sws_getColorspaceDetails(context_.get(), &inverse, &source_full, &table, &target_full, &brightness, &contrast,
                                  &saturation) >= 0) {
-        const int matrix = key.colourspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_DEFAULT : key.colourspace;
+        // "RGB" on a YUV picture is a mislabelled conversion.
+        const bool told = key.colourspace != AVCOL_SPC_UNSPECIFIED && key.colourspace != AVCOL_SPC_RGB;
+        const int matrix = told ? key.colourspace : SWS_CS_DEFAULT;
         if (key.range == AVCOL_RANGE_JPEG) source_full = 1;
         sws_setColorspaceDetails(context_.get(), sws_getCoefficients(matrix), source_full, table, target_full,
                                  brightness, contrast, saturation);

@@ -2,6 +2,7 @@
 // is skipped and counted. Method: videos and pictures made by the test, whole, cut short and damaged.
 #include "src/camera/frame_reader.hpp"
 
+#include <array>
 #include <set>
 
 #include <doctest/doctest.h>
@@ -77,8 +78,8 @@ TEST_CASE("colours survive: a red, a green and a blue video come out so, in full
     for (const Case& c :
          {Case{"red", 0, "mpeg4", "yuv420p"}, Case{"lime", 1, "mjpeg", "yuvj420p"}, Case{"blue", 2, "ffv1", "bgr0"},
           Case{"white", -1, "mpeg4", "yuv420p"}, Case{"white", -1, "ffv1", "gray"}}) {
-        CAPTURE(c.colour);
-        CAPTURE(c.pixels);
+        CAPTURE(std::string(c.colour));
+        CAPTURE(std::string(c.pixels));
         const std::string path = folder / (std::string(c.colour) + c.pixels + ".mkv");
         write_video(path, {.graph = std::string("color=") + c.colour + ":size=160x120:rate=10,format=rgb24",
                            .frames = 1,
@@ -93,6 +94,38 @@ TEST_CASE("colours survive: a red, a green and a blue video come out so, in full
             CHECK(int{middle[channel]} <= (bright ? 255 : 10));
         }
     }
+}
+
+TEST_CASE("a stream's own matrix and range are obeyed") {
+    const TempFolder folder;
+    const auto middle = [&](const std::string& graph) {
+        write_video(folder / "v.mkv", {.graph = graph, .frames = 1, .encoder = "libx264"});
+        const auto image = frames_of(folder / "v.mkv", 1).at(0);
+        const uint8_t* p = image.data() + (24 * 64 + 32) * 3;
+        return std::array<int, 3>{p[0], p[1], p[2]};
+    };
+    const auto near = [](std::array<int, 3> a, std::array<int, 3> b) {
+        return std::abs(a[0] - b[0]) <= 3 && std::abs(a[1] - b[1]) <= 3 && std::abs(a[2] - b[2]) <= 3;
+    };
+    // Y = 64, no colour: 64 in full range, (64 - 16) * 255 / 219 = 56 in limited range, which is usual.
+    const std::string grey = "color=size=64x48,format=yuv420p,lutyuv=y=64:u=128:v=128";
+    CHECK(near(middle(grey), {56, 56, 56}));
+    CHECK(near(middle(grey + ",setparams=range=full"), {64, 64, 64}));
+    // Y = 128, U = 128, V = 178: R = 1.164 * 112 + 1.596 * 50 by BT.601, + 1.793 * 50 by BT.709.
+    const std::string rose = "color=size=64x48,format=yuv420p,lutyuv=y=128:u=128:v=178";
+    CHECK(near(middle(rose), {210, 90, 130}));
+    CHECK(near(middle(rose + ",setparams=colorspace=bt709"), {220, 104, 130}));
+}
+
+TEST_CASE("shrinking takes the mean of what it covers, not one pixel of it") {
+    const auto frames = frames_of("lavfi:color=size=128x96,format=gray,geq=lum='255*mod(X,2)'", 1);
+    int lowest = 255, highest = 0;
+    for (size_t x = 10; x < 50; ++x) {
+        lowest = std::min(lowest, int{frames.at(0)[(24 * 64 + x) * 3]});
+        highest = std::max(highest, int{frames.at(0)[(24 * 64 + x) * 3]});
+    }
+    CHECK(lowest >= 125);
+    CHECK(highest <= 130);
 }
 
 TEST_CASE("the same file read twice gives the same bytes, and skipping changes nothing") {
@@ -208,14 +241,16 @@ TEST_CASE("a picture that says it is of absurd size is skipped before anything i
     const TempFolder folder;
     REQUIRE(write_picture(gradient(40, 30, 1), folder / "a.png").ok());
     std::string png = read_file(folder / "a.png");
-    // IHDR: width and height, big-endian, at 16 and 20. (Its checksum is not looked at before.)
-    for (const size_t at : {16U, 20U}) png.replace(at, 4, std::string("\0\0\x75\x30", 4));
+    // IHDR: width and height, big-endian, at 16 and 20. (Its checksum is not looked at before.) 10,000 x 10,000 pixels
+    // are more than Eddy's bound and less than FFmpeg's own.
+    for (const size_t at : {16U, 20U}) png.replace(at, 4, std::string("\0\0\x27\x10", 4));
     write_file(folder / "b.png", png);
     auto reader = FrameReader::open(folder.path(), small_images());
     REQUIRE(reader.ok());
     CHECK((*reader->next()).has_value());
     CHECK_FALSE((*reader->next()).has_value());
     CHECK(reader->corrupt() == 1);
+    CHECK_MESSAGE(contains(reader->last_corruption(), "exceeds"), reader->last_corruption());
 }
 
 TEST_CASE("a video cut short gives the frames before the cut") {
@@ -238,7 +273,7 @@ TEST_CASE("a video damaged at random places never stops the program, and gives t
             path,
             {.frames = 20, .encoder = encoder, .pixels = std::string(encoder) == "mjpeg" ? "yuvj420p" : "yuv420p"});
         const std::string content = read_file(path);
-        rc::check(std::string("damaged ") + name + " " + encoder, [&] {
+        CHECK(rc::check(std::string("damaged ") + name + " " + encoder, [&] {
             std::string damaged = content;
             for (int i = *rc::gen::inRange(1, 60); i > 0; --i)
                 damaged[*rc::gen::inRange<size_t>(0, damaged.size())] =
@@ -249,7 +284,7 @@ TEST_CASE("a video damaged at random places never stops the program, and gives t
                 return;
             }
             RC_ASSERT(frames_of(path, 40) == frames_of(path, 40));
-        });
+        }));
     }
 }
 
@@ -285,6 +320,27 @@ TEST_CASE("a stream whose pictures change size goes on at the model's size") {
     for (auto& frame : frames_of(folder / "b.mjpeg", 9)) expected.push_back(std::move(frame));
     CHECK(expected.size() == 8);
     CHECK(frames_of(folder / "both.mjpeg", 9) == expected);
+}
+
+TEST_CASE("timestamps that jump back, or ahead beyond reason, are taken for damage; a pause is kept") {
+    struct Case {
+        const char* jump_s;
+        double fourth_s;
+    };
+    for (const Case& c : {Case{"+1e6", 0.3}, Case{"-5", 0.3}, Case{"+30", 30.3}}) {
+        CAPTURE(c.fourth_s);
+        const std::string input =
+            "lavfi:testsrc2=size=64x48:rate=10,setpts='round((N/10+gte(N,3)*(0" + std::string(c.jump_s) + "))/TB)'";
+        auto reader = FrameReader::open(input, small_images());
+        REQUIRE(reader.ok());
+        REQUIRE(*reader->skip(2));
+        CHECK((**reader->next()).position == from_seconds(0.2));
+        for (int k = 0; k < 4; ++k) {
+            auto next = reader->next();
+            REQUIRE(next.ok());
+            CHECK(to_seconds((*next)->position) == doctest::Approx(c.fourth_s + 0.1 * k));
+        }
+    }
 }
 
 TEST_CASE("a set stop flag makes reading give up") {

@@ -59,6 +59,11 @@ void write_video(const std::string& path, const Video& video) {
     codec->pix_fmt = static_cast<AVPixelFormat>(av_buffersink_get_format(sink));
     codec->time_base = av_buffersink_get_time_base(sink);
     codec->framerate = av_buffersink_get_frame_rate(sink);
+    const av::Owned<AVFrame> frame(av_frame_alloc());
+    const av::Owned<AVPacket> packet(av_packet_alloc());
+    check(av_buffersink_get_frame(sink, frame.get()), "source");
+    codec->color_range = frame->color_range;
+    codec->colorspace = frame->colorspace;
     codec->gop_size = 5;
     codec->bit_rate = 800'000;
     if ((muxer.context->oformat->flags & AVFMT_GLOBALHEADER) != 0) codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
@@ -70,10 +75,8 @@ void write_video(const std::string& path, const Video& video) {
     check(avio_open(&muxer.context->pb, path.c_str(), AVIO_FLAG_WRITE), "file");
     check(avformat_write_header(muxer.context, nullptr), "header");
 
-    const av::Owned<AVFrame> frame(av_frame_alloc());
-    const av::Owned<AVPacket> packet(av_packet_alloc());
     for (uint64_t i = 0; i <= video.frames; ++i) {
-        if (i < video.frames) check(av_buffersink_get_frame(sink, frame.get()), "source");
+        if (i > 0 && i < video.frames) check(av_buffersink_get_frame(sink, frame.get()), "source");
         check(avcodec_send_frame(codec.get(), i < video.frames ? frame.get() : nullptr), "encode");
         av_frame_unref(frame.get());
         while (avcodec_receive_packet(codec.get(), packet.get()) == 0) {

@@ -65,6 +65,8 @@ TEST_CASE("other labels look different") {
     CHECK(changed(cat, drawn("cat", 0.5F), 0, 0, 200, 100) == 0);
     CHECK(changed(cat, drawn("dog", 0.5F), 0, 0, 200, 100) > 10);
     CHECK(changed(cat, drawn("cat", 0.9F), 0, 0, 200, 100) > 3);
+    // Text is text: drawtext's own %{…} (here: the number of the picture) is not carried out.
+    CHECK(changed(drawn("%{n}", 0.5F), drawn("0", 0.5F), 0, 0, 200, 100) > 10);
 }
 
 TEST_CASE("boxes beyond the picture and labels of any bytes are drawn without harm") {

@@ -251,17 +251,25 @@ TEST_CASE("a folder whose pictures vanish while it is looped over ends with a re
     CHECK(rig.log.count("corrupt packet or picture skipped so far") == 1);
 }
 
-TEST_CASE("corrupt pictures are counted and told of, but not each one") {
+TEST_CASE("corrupt pictures are counted and told of, at most once a minute") {
     const TempFolder folder;
-    for (int i = 0; i < 20; ++i) write_file(folder / ("bad" + std::to_string(i) + ".png"), "no picture");
-    REQUIRE(write_picture(gradient(40, 30, 1), folder / "a.png").ok());
-    REQUIRE(write_picture(gradient(40, 30, 1), folder / "z.png").ok());
-    Rig rig(config_for(folder.path(), WhenFull::block));
-    REQUIRE(rig.source.start().ok());
-    REQUIRE(rig.sink.wait_for_end() == "");
-    CHECK(rig.sink.numbers() == first_numbers(2));
-    CHECK(rig.source.counts().corrupt == 20);
-    CHECK(rig.log.count("20 corrupt packets or pictures skipped so far") == 1);
+    for (const char* good : {"a.png", "c.png", "e.png", "g.png"})
+        REQUIRE(write_picture(gradient(40, 30, 1), folder / good).ok());
+    for (int i = 10; i < 30; ++i) write_file(folder / ("b" + std::to_string(i) + ".png"), "no picture");
+    for (const char* bad : {"d.png", "f.png"}) write_file(folder / bad, "no picture");
+    for (const double rate_per_s : {1.0, 1.0 / 40}) {
+        auto config = config_for(folder.path(), WhenFull::block);
+        config.rate_per_s = rate_per_s;
+        Rig rig(config);
+        REQUIRE(rig.source.start().ok());
+        REQUIRE(rig.sink.wait_for_end() == "");
+        CHECK(rig.sink.numbers() == first_numbers(4));
+        CHECK(rig.source.counts().corrupt == 22);
+        // Met at 0 s, 1 s and 2 s, or at 0 s, 40 s and 80 s.
+        CHECK(rig.log.count("20 corrupt packets or pictures skipped so far") == 1);
+        CHECK(rig.log.count("skipped so far") == (rate_per_s == 1.0 ? 1 : 2));
+        CHECK(rig.log.count("22 corrupt packets or pictures skipped so far") == (rate_per_s == 1.0 ? 0 : 1));
+    }
 }
 
 }  // namespace
