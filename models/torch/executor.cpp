@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "eddy/real_clock.hpp"
-
 namespace eddy::torch_exec {
 
 namespace {
@@ -155,14 +153,9 @@ Result<RunResult> Executor::run(uint32_t first, uint32_t last, std::span<const H
     auto tensors = in_order((*units).front()->spec().inputs, inputs);
     if (!tensors) return tensors.error();
     RunResult result;
-    for (const auto& unit : *units) {
-        const Instant start = real_now();
-        auto outputs = unit->run(*tensors);
-        if (!outputs) return outputs.error();
-        *tensors = *std::move(outputs);
-        if (measure) result.layer_times.push_back(real_now() - start);
-    }
-    result.outputs = *std::move(tensors);
+    auto outputs = Unit::run_sequence(*units, *tensors, measure ? &result.layer_times : nullptr);
+    if (!outputs) return outputs.error();
+    result.outputs = *std::move(outputs);
     return result;
 }
 

@@ -35,13 +35,18 @@ at::Tensor normalise_frame(const at::Tensor& frame, const at::Tensor& mean, cons
 
 namespace {
 
-/// LibTorch's own activations under names that its oneDNN pass does not know (see unit.cpp).
-template <at::Tensor (*activation)(const at::Tensor&)>
-torch::jit::Operator plain_activation(const char* schema) {
+/// A tensor that came from another unit may be in either layout.
+at::Tensor as_onednn(const at::Tensor& tensor) { return tensor.is_mkldnn() ? tensor : tensor.to_mkldnn(); }
+at::Tensor as_dense(const at::Tensor& tensor) { return tensor.is_mkldnn() ? tensor.to_dense() : tensor; }
+
+/// A function of one tensor; LibTorch's own activations, too, get names that its oneDNN pass does not know (see
+/// compile.cpp).
+template <at::Tensor (*function)(const at::Tensor&)>
+torch::jit::Operator unary(const char* schema) {
     return {schema,
             [](torch::jit::Stack& stack) {
                 const at::Tensor in = torch::jit::pop(stack).toTensor();
-                torch::jit::push(stack, activation(in));
+                torch::jit::push(stack, function(in));
             },
             c10::AliasAnalysisKind::FROM_SCHEMA};
 }
@@ -59,9 +64,11 @@ void register_operators() {
                 torch::jit::push(stack, normalise_frame(frame, mean, std));
             },
             c10::AliasAnalysisKind::FROM_SCHEMA),
-        plain_activation<&at::relu6>("eddy::relu6(Tensor self) -> Tensor"),
-        plain_activation<&at::hardswish>("eddy::hardswish(Tensor self) -> Tensor"),
-        plain_activation<&at::hardsigmoid>("eddy::hardsigmoid(Tensor self) -> Tensor"),
+        unary<&as_onednn>("eddy::as_onednn(Tensor(a) self) -> Tensor(a)"),
+        unary<&as_dense>("eddy::as_dense(Tensor(a) self) -> Tensor(a)"),
+        unary<&at::relu6>("eddy::relu6(Tensor self) -> Tensor"),
+        unary<&at::hardswish>("eddy::hardswish(Tensor self) -> Tensor"),
+        unary<&at::hardsigmoid>("eddy::hardsigmoid(Tensor self) -> Tensor"),
     });
 }
 

@@ -10,6 +10,7 @@
 #include "eddy/ids.hpp"
 #include "eddy/result.hpp"
 #include "eddy/tensor.hpp"
+#include "eddy/time.hpp"
 #include "models/torch/model.hpp"
 
 namespace eddy::torch_exec {
@@ -37,6 +38,12 @@ public:
     /// Inputs and outputs in the order of the spec, dense. Inputs are checked against the model's shapes and never
     /// altered; an output may share the memory of an input, which is as immutable as itself.
     [[nodiscard]] Result<std::vector<HostTensor>> run(std::span<const HostTensor> inputs) const;
+
+    /// Several units, each taking exactly what the one before gives. What passes between them stays in the layout that
+    /// the processor likes. `times`, if given, gets one entry a unit.
+    [[nodiscard]] static Result<std::vector<HostTensor>> run_sequence(
+        std::span<const std::shared_ptr<const Unit>> units, std::span<const HostTensor> inputs,
+        std::vector<Usec>* times = nullptr);
 
     [[nodiscard]] const UnitSpec& spec() const;
     /// Weights made for this unit alone (folded, or laid out for the processor); the model's own are not counted.

@@ -18,13 +18,15 @@ constexpr double error_max = 1e-4;
 constexpr int compositions = 20;
 
 std::vector<HostTensor> run_part(const std::shared_ptr<const torch_exec::Model>& model, uint32_t first, uint32_t last,
-                                 const std::vector<HostTensor>& inputs) {
+                                 const std::vector<HostTensor>& inputs,
+                                 std::vector<std::shared_ptr<const Unit>>* keep = nullptr) {
     auto unit = Unit::compile(model, torch_exec::unit_between(model->graph(), first, last));
     if (!unit) FAIL("cuts " << first << " to " << last << ": " << unit.error().message);
     const uint64_t before = fingerprint(inputs);
     auto outputs = (*unit)->run(inputs);
     if (!outputs) FAIL("cuts " << first << " to " << last << ": " << outputs.error().message);
     CHECK_MESSAGE(fingerprint(inputs) == before, "cuts " << first << " to " << last << " altered their inputs");
+    if (keep != nullptr) keep->push_back(*unit);
     return *std::move(outputs);
 }
 
@@ -81,10 +83,20 @@ void check_everywhere(const std::string& path, uint64_t seed) {
         for (uint64_t n = 2 + random.below(4); n > 0; --n) borders.push_back(cuts[random.below(cuts.size())]);
         std::sort(borders.begin(), borders.end());
         std::vector<HostTensor> tensors{frame};
-        for (size_t b = 1; b < borders.size(); ++b) tensors = run_part(model, borders[b - 1], borders[b], tensors);
+        std::vector<std::shared_ptr<const Unit>> units;
+        for (size_t b = 1; b < borders.size(); ++b) {
+            tensors = run_part(model, borders[b - 1], borders[b], tensors, &units);
+        }
         const double error = relative_error(tensors, expected);
         CHECK_MESSAGE(error <= error_max, path << ", composition " << c << ", seed " << seed);
-        worst = std::max(worst, error);
+        // The same without making tensors dense in between; twice, since compiled code must not change by running.
+        for (int again = 0; again < 2; ++again) {
+            const auto sequence = Unit::run_sequence(units, std::vector<HostTensor>{frame});
+            if (!sequence) FAIL(sequence.error().message);
+            const double sequence_error = relative_error(*sequence, expected);
+            CHECK_MESSAGE(sequence_error <= error_max, path << ", sequence " << c << ", seed " << seed);
+            worst = std::max({worst, error, sequence_error});
+        }
     }
     MESSAGE(path << ": " << graph.operators().size() << " operators, " << cuts.size() << " cuts, "
                  << model->chain().layers().size() << " layers, worst error " << worst);
