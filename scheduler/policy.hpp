@@ -11,19 +11,26 @@
 
 #include "eddy/config.hpp"
 #include "eddy/ids.hpp"
+#include "eddy/time.hpp"
 
 namespace eddy::scheduler {
 
 enum class QueueKind : uint8_t { local, distributed };
 
+/// A queue that holds something is served at least this often, whatever its weight. Max-weight rules promise it only to
+/// queues that keep growing: the last frames of a light source would wait behind an overloaded one for ever.
+inline constexpr Usec starves_after = std::chrono::seconds(1);
+
 /// One source as this node sees it.
 struct SourceView {
     SourceId source;
-    uint32_t local = 0;        ///< q_l^i: frames to be computed wholly here; 0 unless the source is this node's own
-    uint32_t distributed = 0;  ///< q_n^i
-    uint32_t downstream = 0;   ///< q_{n+1}^i as far as this node knows; 0 if the head of q_n^i would end its way here
-    bool servable = true;      ///< the head of q_n^i can be worked on now: it ends here, or its way on has room
-    uint64_t served = 0;       ///< rises with every pick; the source that waited longest has the smallest
+    uint32_t local = 0;          ///< q_l^i: frames to be computed wholly here; 0 unless the source is this node's own
+    uint32_t distributed = 0;    ///< q_n^i
+    uint32_t downstream = 0;     ///< q_{n+1}^i as far as this node knows; 0 if the head of q_n^i would end its way here
+    bool servable = true;        ///< the head of q_n^i can be worked on now: it ends here, or its way on has room
+    bool local_starves = false;  ///< q_l^i holds frames and was not served for starves_after
+    bool distributed_starves = false;  ///< likewise q_n^i
+    uint64_t served = 0;               ///< rises with every pick; the source that waited longest has the smallest
 };
 
 struct Pick {
@@ -41,6 +48,9 @@ public:
     /// The queue a free lane serves; nothing: stay idle. Never an empty queue.
     [[nodiscard]] virtual std::optional<Pick> pick(std::span<const SourceView> views) const = 0;
 };
+
+/// The starving queue to serve before any policy is asked: of the source served longest ago.
+[[nodiscard]] std::optional<Pick> pick_starving(std::span<const SourceView> views);
 
 [[nodiscard]] std::unique_ptr<Policy> make_policy(PolicyKind kind);
 

@@ -41,6 +41,7 @@ struct NodeConfig {
     std::optional<Endpoint> advertise;   ///< what others dial, where it differs from `listen`
     std::string data_dir;                ///< identity and profiles; default: ~/.local/state/eddy/<name>
     std::string control_socket;          ///< default: <data_dir>/control.sock
+    uint32_t start_members = 1;          ///< cameras start once the ring has so many members, this node included
     // [cluster]
     std::string cluster = "eddy";
     std::string cluster_key;  ///< empty only on loopback; from `key` or `key_file`

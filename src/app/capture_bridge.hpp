@@ -18,7 +18,11 @@ struct StreamEnd {
     std::string reason;
     uint64_t missed = 0;
 };
-using CaptureEvent = std::variant<camera::Frame, StreamEnd>;
+/// A camera that could not be opened.
+struct StartFailure {
+    Error error;
+};
+using CaptureEvent = std::variant<camera::Frame, StreamEnd, StartFailure>;
 using CaptureQueue = moodycamel::ConcurrentQueue<CaptureEvent>;
 
 /// One a stream. Camera side: FrameSink, on the camera's thread. Core side: add_permits() and stop(), any thread.

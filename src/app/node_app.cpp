@@ -89,7 +89,7 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
     }
     NodeRuntime runtime(std::move(parts));
     if (auto status = runtime.start(); !status) return status.error();
-    runtime.run(options.seconds);
+    if (auto status = runtime.run(options.seconds); !status) return status.error();
     auto report = runtime.report();
     if (!options.report_path.empty())
         if (auto status = write_file(options.report_path, metrics::to_json(report)); !status) return status.error();

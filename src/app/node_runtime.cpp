@@ -16,6 +16,8 @@ NodeRuntime::NodeRuntime(RuntimeParts parts) : parts_(std::move(parts)), collect
 
 NodeRuntime::~NodeRuntime() {
     for (auto& bridge : bridges_) bridge->stop();
+    for (auto& camera : cameras_) camera->request_stop();
+    if (starter_.joinable()) starter_.join();
     cameras_.clear();
     lanes_.clear();
     control_.reset();
@@ -65,10 +67,11 @@ Status NodeRuntime::start() {
     in_core_ = true;
     core_->start(real_now(), *this);
     in_core_ = false;
-    return start_cameras();
+    make_cameras();
+    return success();
 }
 
-Status NodeRuntime::start_cameras() {
+void NodeRuntime::make_cameras() {
     const auto& sources = parts_.config.sources;
     ended_.assign(sources.size(), false);
     for (uint16_t i = 0; i < sources.size(); ++i) {
@@ -80,13 +83,29 @@ Status NodeRuntime::start_cameras() {
         cameras_.push_back(std::make_unique<camera::Source>(sources[i], stream, parts_.frame_width, parts_.frame_height,
                                                             *bridges_.back(), parts_.log));
     }
-    for (auto& camera : cameras_)
-        if (auto status = camera->start(); !status) return status;
-    return success();
 }
 
-void NodeRuntime::run(std::optional<double> seconds) {
-    if (seconds) loop_.arm(self_stop, real_now() + from_seconds(*seconds), [this] { stop("the asked time is over"); });
+void NodeRuntime::begin_when_ready() {
+    if (begun_ || stopping_ || core_->ring().members().size() < parts_.config.start_members) return;
+    begun_ = true;
+    if (seconds_)
+        loop_.arm(self_stop, real_now() + from_seconds(*seconds_), [this] { stop("the asked time is over"); });
+    starter_ = std::thread([this] {
+        for (auto& camera : cameras_) {
+            const auto status = camera->start();
+            if (status) continue;
+            captures_.enqueue(StartFailure{status.error()});
+            loop_.wake();
+            return;
+        }
+    });
+}
+
+Status NodeRuntime::run(std::optional<double> seconds) {
+    seconds_ = seconds;
+    begin_when_ready();
+    if (!begun_)
+        parts_.log(LogLevel::info, "waiting for a ring of " + std::to_string(parts_.config.start_members) + " members");
     std::function<void()> flush = [this, &flush] {
         if (parts_.results) parts_.results->flush();
         loop_.arm(flush_results, real_now() + flush_every, flush);
@@ -95,6 +114,8 @@ void NodeRuntime::run(std::optional<double> seconds) {
     loop_.run();
     loop_.disarm(flush_results);
     if (parts_.results) parts_.results->flush();
+    if (failure_) return *failure_;
+    return success();
 }
 
 void NodeRuntime::stop(const std::string& why) {
@@ -125,6 +146,7 @@ void NodeRuntime::tell(const Event& event) {
         core_->on(next, real_now(), *this);
     }
     in_core_ = false;
+    begin_when_ready();
 }
 
 TensorRef NodeRuntime::keep(HostTensor tensor) {
@@ -146,12 +168,17 @@ void NodeRuntime::drain_queues() {
             on_captured(std::move(*frame));
             continue;
         }
+        if (const auto* failed = std::get_if<StartFailure>(&capture)) {
+            if (!stopping_) failure_ = failed->error;
+            stop("a camera could not be opened");
+            continue;
+        }
         const auto& end = std::get<StreamEnd>(capture);
         const Instant now = real_now();
         if (end.missed > 0) collector_.on_missed(end.stream, end.missed, "capture_queue_full", now);
         collector_.on_source_ended(end.stream, now);
         ended_[end.stream.value] = true;
-        tell(ev::SourceEnded{end.stream, end.reason, end.missed});
+        tell(ev::SourceEnded{end.stream, stopping_ ? "" : end.reason, end.missed});
     }
     if (drained == drain_max) loop_.wake();
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "eddy/model_card.hpp"
@@ -40,10 +41,11 @@ public:
     explicit NodeRuntime(RuntimeParts parts);
     ~NodeRuntime() override;
 
-    /// Listens, opens the cameras, joins.
+    /// Listens and joins.
     Status start();
-    /// Serves until stopped; `seconds`: by itself after so long.
-    void run(std::optional<double> seconds);
+    /// Serves until stopped; `seconds`: by itself so long after the cameras started. Error: a camera could not be
+    /// opened.
+    Status run(std::optional<double> seconds);
     [[nodiscard]] metrics::Report report();
 
 private:
@@ -67,7 +69,8 @@ private:
     void on_progress(const NodeId& peer) override;
     void on_drained(const NodeId& peer) override;
 
-    Status start_cameras();
+    void make_cameras();
+    void begin_when_ready();
     void tell(const Event& event);
     void drain_queues();
     void on_finished(Finished finished);
@@ -96,7 +99,11 @@ private:
     std::vector<std::unique_ptr<ComputeLane>> lanes_;
     std::vector<bool> lane_taken_;
     std::deque<Event> pending_;  ///< events that arose while the core was at work
+    std::thread starter_;        ///< opening a camera may take seconds; the loop must not wait for it
+    std::optional<double> seconds_;
+    std::optional<Error> failure_;
     bool in_core_ = false;
+    bool begun_ = false;
     bool stopping_ = false;
     Instant started_at_{};
 };

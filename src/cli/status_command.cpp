@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "eddy/real_clock.hpp"
 #include "src/cli/commands.hpp"
 #include "src/control/protocol.hpp"
 #include "src/control/status.hpp"
@@ -45,6 +46,7 @@ struct Options {
     std::vector<std::string> sockets;
     bool json = false;
     double every_s = 1;
+    double wait_s = 0;
 };
 
 Result<std::vector<std::string>> chosen_sockets(const Options& options) {
@@ -96,20 +98,25 @@ int watch(const Options& options) {
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;
     std::mutex mutex;
     std::condition_variable tick;
-    for (uint64_t round = 0;; ++round) {
+    const Instant patience_ends = real_now() + from_seconds(options.wait_s);
+    for (uint64_t round = 0;;) {
         std::vector<control::NodeStatus> nodes;
         for (const auto& socket : *sockets)
             if (const auto reply = ask(socket, control::Request::status))
                 if (auto node = control::from_json(*reply)) nodes.push_back(std::move(*node));
-        if (nodes.empty()) {
-            if (terminal && round > 0) std::cout << "\n";
-            return round == 0 ? complain("no node answers") : exit_done;
+        if (nodes.empty() && round > 0) {
+            if (terminal) std::cout << "\n";
+            return exit_done;
         }
-        // In a log a line a second is noise.
-        if (terminal)
-            std::cout << "\r\033[K" << progress(nodes) << std::flush;
-        else if (round % 5 == 0)
-            std::cout << progress(nodes) << std::endl;
+        if (nodes.empty() && real_now() >= patience_ends) return complain("no node answers");
+        if (!nodes.empty()) {
+            // In a log a line a second is noise.
+            if (terminal)
+                std::cout << "\r\033[K" << progress(nodes) << std::flush;
+            else if (round % 5 == 0)
+                std::cout << progress(nodes) << std::endl;
+            ++round;
+        }
         std::unique_lock lock(mutex);
         tick.wait_for(lock, from_seconds(options.every_s));
     }
@@ -144,6 +151,8 @@ void add_status_commands(CLI::App& program, Chosen& chosen) {
         add("watch", "One line of progress, again and again, until the nodes are gone", "eddy watch", watch, false);
     watch_command->add_option("--every", watch_options->every_s, "Seconds between two looks")
         ->check(CLI::Range(0.1, 3600.0));
+    watch_command->add_option("--wait", watch_options->wait_s, "Seconds to wait for a first node to answer")
+        ->check(CLI::Range(0.0, 1e6));
     add("stop", "Ask nodes to finish and end, as SIGTERM does", "eddy stop ~/.local/state/eddy/a/control.sock", stop,
         true);
 }

@@ -21,7 +21,7 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       costs_(config_.profile),
       ring_(ring_config(config_), seed),
       ledger_(config_.self.id, config_.self.incarnation, config_.streams.size()),
-      meter_(config_.time_scale),
+      meter_(config_.time_scale, costs_.time(0, costs_.layers())),
       streams_(config_.streams.size()) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
     EDDY_ASSERT(config_.streams.size() < sources_max);

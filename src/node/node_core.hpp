@@ -74,6 +74,8 @@ private:
         std::deque<Item> distributed;
         std::deque<Item> outbox;  ///< computed or relayed, waiting for the link to the successor
         uint64_t served = 0;
+        Instant local_served{};
+        Instant distributed_served{};
     };
     struct Running {
         Item item;

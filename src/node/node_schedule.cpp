@@ -65,6 +65,11 @@ scheduler::SourceView NodeCore::view(const SourceId& source, const Queues& queue
     view.local = static_cast<uint32_t>(queues.local.size());
     view.distributed = static_cast<uint32_t>(queues.distributed.size());
     view.served = queues.served;
+    const auto starves = [&](const std::deque<Item>& queue, Instant served) {
+        return !queue.empty() && now_ - std::max(served, queue.front().since) >= scheduler::starves_after;
+    };
+    view.local_starves = starves(queues.local, queues.local_served);
+    view.distributed_starves = starves(queues.distributed, queues.distributed_served);
     if (queues.distributed.empty()) return view;
     const Item& head = queues.distributed.front();
     if (ends_here(head)) return view;
@@ -79,7 +84,8 @@ bool NodeCore::start_work() {
     std::vector<scheduler::SourceView> views;
     for (const auto& [source, queues] : queues_)
         if (!queues.local.empty() || !queues.distributed.empty()) views.push_back(view(source, queues));
-    const auto pick = policy_->pick(views);
+    auto pick = scheduler::pick_starving(views);
+    if (!pick) pick = policy_->pick(views);
     return pick && start_one(*pick);
 }
 
@@ -91,6 +97,7 @@ bool NodeCore::start_one(const scheduler::Pick& pick) {
     Item item = std::move(queue.front());
     queue.pop_front();
     queues.served = ++served_;
+    (local ? queues.local_served : queues.distributed_served) = now_;
     state_dirty_ = true;
     if (dead(item)) {
         drop_item(item);

@@ -16,7 +16,7 @@ const SourceId a{node_id(1), StreamId{0}};
 const SourceId b{node_id(2), StreamId{0}};
 
 SourceView view(SourceId source, uint32_t local, uint32_t distributed, uint32_t downstream, uint64_t served = 0) {
-    return {source, local, distributed, downstream, true, served};
+    return {source, local, distributed, downstream, true, false, false, served};
 }
 
 }  // namespace
@@ -64,6 +64,19 @@ TEST_CASE("every kind in the configuration has its policy, by its name") {
     CHECK(std::string(make_policy(PolicyKind::ms_mdi)->name()) == "ms-mdi");
 }
 
+TEST_CASE("a starving queue comes before any weight, the one that waited longest first, but not if it cannot move") {
+    auto heavy = view(a, 9, 9, 0, 5);
+    auto light = view(b, 0, 1, 3, 2);
+    CHECK_FALSE(pick_starving(std::vector{heavy, light}));
+    light.distributed_starves = true;
+    CHECK(pick_starving(std::vector{heavy, light}) == Pick{b, QueueKind::distributed});
+    heavy.local_starves = true;
+    CHECK(pick_starving(std::vector{heavy, light}) == Pick{b, QueueKind::distributed});
+    light.servable = false;
+    CHECK(pick_starving(std::vector{heavy, light}) == Pick{a, QueueKind::local});
+    CHECK_FALSE(pick_starving(std::vector{light}));
+}
+
 TEST_CASE("no policy picks an empty queue, or idles while something can be served") {
     for (const auto kind : {PolicyKind::local, PolicyKind::ms_mdi}) {
         const auto policy = make_policy(kind);
@@ -77,6 +90,8 @@ TEST_CASE("no policy picks an empty queue, or idles while something can be serve
                                      distributed,
                                      downstream,
                                      servable,
+                                     false,
+                                     false,
                                      served});
                 }
                 const bool work = std::any_of(views.begin(), views.end(), [](const auto& v) {

@@ -1,6 +1,7 @@
 // Whole clusters of production cores in virtual time. Goal: whatever happens to nodes, every captured frame gets
 // exactly one outcome, queues keep their bounds (checked inside the simulation after every event), and nothing is left
 // behind.
+#include <algorithm>
 #include <numeric>
 
 #include <doctest/doctest.h>
@@ -192,6 +193,21 @@ TEST_CASE("a node without a model relays, and the others do the work") {
     CHECK(sim.busy(1) == 0s);
     CHECK(sim.core(1).counters().work_relayed > 0);
     CHECK(sim.busy(2) > 1s);
+}
+
+TEST_CASE("the frames of a light source are not parked behind an overloaded neighbour's for ever") {
+    Simulation sim(5, even_profile(20, 150ms, 50'000), {});
+    sim.add(device(0, 3, {camera(6, 150)}));
+    auto heavy = camera(14, 350);
+    heavy.when_full = WhenFull::drop_oldest;
+    sim.add(device(1, 3, {heavy}));
+    sim.add(device(2, 3));
+    for (size_t i = 0; i < 3; ++i) sim.start(i);
+    REQUIRE(sim.run_until(200s, [&] { return sim.all_settled(); }));
+    const auto& tally = sim.tally(0);
+    CHECK(tally.completed == 150);
+    CHECK(sim.core(0).ledger().counts(StreamId{0}).retries == 0);
+    CHECK(*std::max_element(tally.completion_ms.begin(), tally.completion_ms.end()) < 9000);
 }
 
 TEST_CASE("once the sources end, no node holds a buffer any more") {
