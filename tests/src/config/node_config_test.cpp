@@ -79,6 +79,7 @@ TEST_CASE("the defaults that the reference prints are the ones that an empty tab
     CHECK(config.listen == expected.listen);
     CHECK(config.cluster == expected.cluster);
     CHECK(config.seeds == expected.seeds);
+    CHECK(config.start_members == expected.start_members);
     CHECK(config.lanes == expected.lanes);
     CHECK(config.threads_per_lane == expected.threads_per_lane);
     CHECK(config.limit == expected.limit);
@@ -117,6 +118,7 @@ listen = "0.0.0.0:0"
 advertise = "[fe80::1]:7071"
 data_dir = "state/x"
 control_socket = "/run/eddy.sock"
+start_members = 3
 [cluster]
 name = "home"
 key_file = "secret"
@@ -150,6 +152,12 @@ name = "door"
 input = "rtsp://user:pass@10.0.0.9/stream"
 )";
 
+TEST_CASE("a key that no test writes is noticed here") {
+    for (const KeyHelp& key : keys())
+        if (key.key != "key")  // excludes key_file
+            CHECK_MESSAGE(everything.find("\n" + key.key + " = ") != std::string::npos, key.key);
+}
+
 TEST_CASE("every key reaches its member") {
     const Scratch scratch;
     scratch.write("models/m.pt", "x");
@@ -163,6 +171,7 @@ TEST_CASE("every key reaches its member") {
     CHECK(config.advertise == Endpoint{"fe80::1", 7071});
     CHECK(config.data_dir == (scratch.folder() / "state/x").string());
     CHECK(config.control_socket == "/run/eddy.sock");
+    CHECK(config.start_members == 3);
     CHECK(config.cluster == "home");
     CHECK(config.cluster_key == "0123456789abcdef");
     CHECK(config.seeds == std::vector<Endpoint>{{"10.0.0.2", 7070}, {"cellar.local", 7070}});
