@@ -22,6 +22,9 @@ using torch::jit::Value;
 /// A node of compiled code, its instruction and its part of the constant table; measured, rounded up.
 constexpr uint64_t node_bytes = 1024;
 
+/// Absent from some builds; and LibTorch lets a program do without.
+bool use_onednn() { return at::hasMKLDNN() && at::globalContext().userEnabledMkldnn(); }
+
 bool is_relu6(const Node* node) {
     if (node->kind() != c10::aten::hardtanh || node->inputs().size() != 3) return false;
     const auto low = torch::jit::toIValue(node->inputs()[1]);
@@ -91,7 +94,7 @@ private:
     }
 
     Node* clone(Node* node, const FlatOperator& op) {
-        if (node == op.main && at::hasMKLDNN() && !op.samples.empty())
+        if (node == op.main && use_onednn() && !op.samples.empty())
             if (const auto name = better_name(node, op.samples.front())) {
                 Node* renamed = graph_->create(*name, {copies_.at(node->inputs()[0])}, 1);
                 renamed->copyMetadata(node);
@@ -108,7 +111,7 @@ private:
 
 void optimise(std::shared_ptr<Graph>& graph) {
     torch::jit::OptimizeFrozenGraph(graph, /*optimize_numerics=*/true);
-    if (at::hasMKLDNN()) torch::jit::ConvertFrozenOpsToMKLDNN(graph);
+    if (use_onednn()) torch::jit::ConvertFrozenOpsToMKLDNN(graph);
     torch::jit::EliminateDeadCode(graph);
 }
 

@@ -113,8 +113,9 @@ private:
         if (!state_.weights.insert(storage).second) return;  // counted where it was first used
         state_.weight_bytes += storage->nbytes();
         op.weight_bytes += storage->nbytes();
-        // Running statistics are measured, not learned: bytes, but no parameters.
-        if (name != "running_mean" && name != "running_var") op.parameters += static_cast<uint64_t>(tensor.numel());
+        // Running statistics and the card's mean and deviation are measured, not learned: bytes, but no parameters.
+        if (name != "running_mean" && name != "running_var" && op.kind != "eddy::normalise")
+            op.parameters += static_cast<uint64_t>(tensor.numel());
     }
 
     ModelState& state_;

@@ -57,6 +57,11 @@ def architectures(folder):
     zoo = torchvision.models
     vit = lambda: zoo.VisionTransformer(image_size=64, patch_size=16, num_layers=3, num_heads=4, hidden_dim=96,
                                         mlp_dim=192, num_classes=50)
+    swin = lambda: zoo.SwinTransformer(patch_size=[4, 4], embed_dim=24, depths=[2, 2], num_heads=[2, 4],
+                                       window_size=[4, 4], num_classes=50)
+    fcn = lambda: zoo.segmentation.fcn._fcn_resnet(
+        zoo.resnet.ResNet(zoo.resnet.Bottleneck, [3, 4, 6, 3], width_per_group=16,
+                          replace_stride_with_dilation=[False, True, True]), 21, None)
     small = {"num_classes": 100}
     # name, maker, input size, how it becomes TorchScript
     table = [
@@ -66,7 +71,7 @@ def architectures(folder):
         ("resnet18", lambda: zoo.resnet18(**small), 64, "trace"),
         ("resnet50_scripted", lambda: zoo.resnet50(**small), 64, "script"),
         ("googlenet", lambda: zoo.googlenet(init_weights=False, aux_logits=True, transform_input=True, **small), 96, "script"),
-        ("inception_v3", lambda: zoo.inception_v3(init_weights=False, aux_logits=False, **small), 128, "trace"),
+        ("inception_v3", lambda: zoo.inception_v3(init_weights=False, aux_logits=False, **small), 96, "trace"),
         ("densenet121", lambda: zoo.densenet121(**small), 64, "script"),
         ("squeezenet1_1", lambda: zoo.squeezenet1_1(**small), 96, "trace"),
         ("shufflenet_v2", lambda: zoo.shufflenet_v2_x1_0(**small), 96, "trace"),
@@ -74,8 +79,8 @@ def architectures(folder):
         ("efficientnet_b0", lambda: zoo.efficientnet_b0(**small), 96, "trace"),
         ("regnet_y_400mf", lambda: zoo.regnet_y_400mf(**small), 96, "script"),
         ("vit_small", vit, 64, "trace"),
-        ("swin_t", lambda: zoo.swin_t(**small), 64, "trace"),
-        ("fcn_resnet50", lambda: zoo.segmentation.fcn_resnet50(weights_backbone=None, num_classes=21), 64, "script"),
+        ("swin_small", swin, 64, "trace"),
+        ("fcn_resnet50", fcn, 64, "script"),
     ]
     for name, make, size, how in table:
         torch.manual_seed(3)

@@ -49,4 +49,6 @@ std::vector<HostTensor> reference_forward(const std::string& path, const ModelCa
     return out;
 }
 
+void allow_onednn(bool allowed) { at::globalContext().setUserEnabledMkldnn(allowed); }
+
 }  // namespace eddy::test

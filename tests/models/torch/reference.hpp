@@ -12,4 +12,7 @@ namespace eddy::test {
 /// Tensors of the module's result, containers unfolded, in order. Throws if LibTorch does.
 std::vector<HostTensor> reference_forward(const std::string& path, const ModelCard& card, const HostTensor& frame);
 
+/// What is compiled from now on may use oneDNN, or must do without.
+void allow_onednn(bool allowed);
+
 }  // namespace eddy::test
