@@ -1,4 +1,6 @@
 // What a connection tells its network once it exists: messages, progress, the end.
+#include <algorithm>
+
 #include "src/transport/network_impl.hpp"
 
 namespace eddy::transport {
@@ -39,7 +41,8 @@ void Network::Impl::on_bye(Connection& connection, const std::string& reason) {
     if (session == nullptr) return;
     session->bye[static_cast<size_t>(connection.handshake().lane())] = true;
     session->bye_reason = reason;
-    if (session->bye_deadline == never) session->bye_deadline = loop.now() + bye_grace;
+    if (session->bye_deadline == never)
+        session->bye_deadline = loop.now() + std::min(bye_grace, config.handshake_timeout);
     if (session->bye[0] && session->bye[1]) drop_peer(session->member.id, "it left: " + reason);
     flush();
 }

@@ -257,6 +257,31 @@ TEST_CASE("texts become printable UTF-8 of bounded length, and names that are no
     CHECK_FALSE(is_clean("four", 3));
 }
 
+TEST_CASE("tensors that are all the same bytes are refused, for they would be counted more than once") {
+    const auto honest = joined(*encode(msg::Work{}, {floats(1000), floats(1000)}));
+    REQUIRE(decode_bytes(honest).ok());
+    // Segments: the message, the first tensor, the second one. Let the second tensor's pointer lead to the first's
+    // segment, and leave out its own.
+    std::vector<uint32_t> words(honest.size() / 4);
+    std::memcpy(words.data(), honest.data(), honest.size());
+    REQUIRE(words[0] == 2);
+    REQUIRE(words[3] == 500);
+    size_t redirected = 0;
+    const size_t message_end = 4 + 2 * words[1];
+    for (size_t at = 4; at < message_end; at += 2)
+        if ((words[at] & 7) == 2 && words[at + 1] == 2) {
+            words[at + 1] = 1;
+            ++redirected;
+        }
+    REQUIRE(redirected == 1);
+    words[0] = 1;
+    words[3] = 0;  // the table's padding now
+    words.resize(words.size() - 1000);
+    const auto packet = decode_bytes(std::as_bytes(std::span(words)));
+    REQUIRE_FALSE(packet.ok());
+    CHECK(packet.error().message.find("traversal limit") != std::string::npos);
+}
+
 TEST_CASE("a tensor shorter than the message that holds it is refused, for nobody would count that memory") {
     auto padded = floats(50000);
     auto bytes = joined(*encode(msg::Work{}, {padded}));

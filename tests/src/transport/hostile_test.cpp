@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <fcntl.h>
-
 #include "stranger.hpp"
 
 namespace eddy::transport::testing {
@@ -40,10 +38,10 @@ struct ByHand {
     Stranger& socket;
 
     ByHand(Stranger& socket_, uint8_t id, const std::string& key, Lane lane = Lane::control,
-           std::optional<Nonce> session = std::nullopt)
+           std::optional<Nonce> session = std::nullopt, Role role = Role::dialler)
         : identity(identity_of(id, key)),
           nonce(*random_nonce()),
-          handshake(identity, Role::dialler, nonce, lane, session),
+          handshake(identity, role, nonce, lane, session),
           socket(socket_) {}
 
     /// Says hello and hears the answer.
@@ -58,6 +56,17 @@ struct ByHand {
     }
     Packet prove(Loop& loop, const Proof& proof) {
         socket.say(encode(proof));
+        return *decode(socket.wait_for_message(loop));
+    }
+    /// The same as the one who is dialled: everything but the last proof.
+    Packet receive(Loop& loop) {
+        const auto first = socket.wait_for_message(loop);
+        PreambleBytes theirs{};
+        std::copy_n(socket.heard.begin(), theirs.size(), theirs.begin());
+        REQUIRE(handshake.on_preamble(*decode_preamble(theirs)));
+        CHECK(handshake.on_hello(std::get<Hello>(*decode(first)), first).why == Refusal::none);
+        socket.say(handshake.preamble());
+        socket.say(handshake.hello());
         return *decode(socket.wait_for_message(loop));
     }
     Packet prove(Loop& loop) { return prove(loop, handshake.proof()); }
@@ -155,6 +164,102 @@ TEST_CASE("a stranger by hand with the right key joins, so the following refusal
     CHECK(victim.up[id_of(7)].name == "stranger");
 }
 
+TEST_CASE("a message that comes before the other lane stands is kept until it does") {
+    Loop loop;
+    Node victim(loop, 1, "key");
+    Host host;
+    victim.network->connect(host.endpoint);
+    Stranger first(host.accept(loop));
+    ByHand control(first, 7, "key", Lane::control, std::nullopt, Role::acceptor);
+    const Packet proof = control.receive(loop);
+    CHECK(control.handshake.on_proof(std::get<Proof>(proof)).why == Refusal::none);
+    // In one piece, so that the messages are there as soon as the proof is.
+    auto bytes = joined(encode(control.handshake.proof()));
+    for (uint64_t i = 1; i <= 3; ++i) {
+        const auto ping = joined(*encode(msg::Ping{i}, {}));
+        bytes.insert(bytes.end(), ping.begin(), ping.end());
+    }
+    first.say(bytes);
+    Stranger second(host.accept(loop));
+    ByHand bulk(second, 7, "key", Lane::bulk, std::nullopt, Role::acceptor);
+    REQUIRE(std::holds_alternative<Proof>(bulk.receive(loop)));
+    CHECK(bulk.handshake.theirs().session == control.handshake.session());
+    CHECK(victim.ups == 0);
+    second.say(encode(bulk.handshake.proof()));
+    REQUIRE(wait(loop, [&] { return victim.received.size() == 3; }));
+    for (uint64_t i = 1; i <= 3; ++i) CHECK(std::get<msg::Ping>(victim.received[i - 1].message).sequence == i);
+}
+
+TEST_CASE("an acceptor without the key is not joined, whatever it claims") {
+    Loop loop;
+    Node victim(loop, impatient(1, "key"));
+    Host host;
+    victim.network->connect(host.endpoint);
+    Stranger socket(host.accept(loop));
+    ByHand control(socket, 7, "a guess", Lane::control, std::nullopt, Role::acceptor);
+    const Packet theirs = control.receive(loop);
+    // Neither its own proof nor the dialler's own, sent back.
+    socket.say(encode(std::get<Proof>(theirs)));
+    REQUIRE(wait(loop, [&] { return !victim.failures.empty(); }));
+    CHECK(victim.failures[0].first == DialFailure::wrong_key);
+    CHECK(victim.ups == 0);
+}
+
+TEST_CASE("a dial that reaches a node whose own connection is just coming in gives way to it") {
+    Loop loop;
+    Node victim(loop, 9, "key");
+    Stranger incoming(victim.endpoint);
+    ByHand theirs(incoming, 7, "key");
+    theirs.greet(loop);
+    REQUIRE(std::holds_alternative<Proof>(theirs.prove(loop)));
+    Host host;
+    victim.network->connect(host.endpoint);
+    Stranger dialled(host.accept(loop));
+    ByHand ours(dialled, 7, "key", Lane::control, std::nullopt, Role::acceptor);
+    const Packet answer = ours.receive(loop);
+    REQUIRE(std::holds_alternative<Refuse>(answer));
+    CHECK(std::get<Refuse>(answer).code == static_cast<uint16_t>(Refusal::duplicate));
+    CHECK(victim.failures.empty());
+}
+
+TEST_CASE("of two crossing dials the one from the node with the lower id goes on") {
+    for (const uint8_t victim_id : {1, 9}) {
+        CAPTURE(victim_id);
+        Loop loop;
+        Node victim(loop, victim_id, "key");
+        Host host;
+        victim.network->connect(host.endpoint);
+        Stranger dialled(host.accept(loop));
+        ByHand ours(dialled, 7, "key", Lane::control, std::nullopt, Role::acceptor);
+        REQUIRE(std::holds_alternative<Proof>(ours.receive(loop)));
+        Stranger incoming(victim.endpoint);
+        ByHand theirs(incoming, 7, "key");
+        theirs.greet(loop);
+        const Packet answer = theirs.prove(loop);
+        if (victim_id < 7) {
+            REQUIRE(std::holds_alternative<Refuse>(answer));
+            CHECK(std::get<Refuse>(answer).code == static_cast<uint16_t>(Refusal::duplicate));
+            dialled.say(encode(ours.handshake.proof()));
+            Stranger bulk(host.accept(loop));
+        } else {
+            REQUIRE(std::holds_alternative<Proof>(answer));
+            CHECK(dialled.wait_for_hang_up(loop));
+        }
+        CHECK(victim.failures.empty());
+    }
+}
+
+TEST_CASE("a peer that says goodbye on one lane and then nothing is not waited for for ever") {
+    Loop loop;
+    Node victim(loop, impatient(1, "key"));
+    FalseFriend stranger(loop, victim, 7);
+    stranger.control.say(encode(Bye{"off\nI go"}));
+    REQUIRE(wait(loop, [&] { return !victim.network->send(id_of(7), msg::Ping{}).ok(); }));
+    CHECK(victim.downs.empty());
+    REQUIRE(wait(loop, [&] { return !victim.downs.empty(); }));
+    CHECK(victim.downs[0].second == "it left: off?I go");
+}
+
 TEST_CASE("a proof is neither guessed, reflected nor replayed") {
     Loop loop;
     Node victim(loop, impatient(1, "key"));
@@ -183,8 +288,7 @@ TEST_CASE("a proof is neither guessed, reflected nor replayed") {
         CHECK(std::holds_alternative<Refuse>(replay.prove(loop, captured)));
     }
     {
-        // The victim dials the attacker, who sends back every word: its own preamble gives it away.
-        Stranger listening(::socket(AF_INET, SOCK_STREAM, 0));
+        // Every word of the victim's sent back to it: the preamble's role gives it away.
         Stranger mirror(victim.endpoint);
         mirror.say(encode(Preamble{.role = Role::acceptor}));
         REQUIRE(mirror.wait_for_hang_up(loop));
@@ -404,21 +508,10 @@ TEST_CASE("a peer that floods with dials cannot keep others out") {
 TEST_CASE("something else that listens where a node was expected is named") {
     Loop loop;
     Node a(loop, impatient(1));
-    const int listening = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    REQUIRE(::bind(listening, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    REQUIRE(::listen(listening, 8) == 0);
-    REQUIRE(::fcntl(listening, F_SETFL, O_NONBLOCK) == 0);
-    REQUIRE(::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    const Endpoint endpoint{"127.0.0.1", ntohs(address.sin_port)};
+    Host host;
     const auto dialled = [&] {
-        a.network->connect(endpoint);
-        int fd = -1;
-        REQUIRE(wait(loop, [&] { return (fd = ::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK)) >= 0; }));
-        return fd;
+        a.network->connect(host.endpoint);
+        return host.accept(loop);
     };
     const auto next_failure = [&] {
         const size_t before = a.failures.size();
@@ -439,7 +532,6 @@ TEST_CASE("something else that listens where a node was expected is named") {
     Stranger short_lived(dialled());
     short_lived.hang_up();
     CHECK(next_failure() == DialFailure::closed);
-    ::close(listening);
 }
 
 }  // namespace eddy::transport::testing

@@ -38,6 +38,7 @@ struct Node final : NetworkEvents {
     size_t progress = 0;
     size_t drained = 0;
     std::function<void(const Incoming&)> react;
+    std::function<void()> react_to_room;
     std::unique_ptr<Network> network;
     Endpoint endpoint;
 
@@ -79,7 +80,10 @@ struct Node final : NetworkEvents {
         received.push_back(std::move(incoming));
     }
     void on_progress(const NodeId&) override { ++progress; }
-    void on_drained(const NodeId&) override { ++drained; }
+    void on_drained(const NodeId&) override {
+        ++drained;
+        if (react_to_room) react_to_room();
+    }
     void on_dial_failed(const Endpoint&, DialFailure failure, const std::string& reason) override {
         failures.emplace_back(failure, reason);
     }

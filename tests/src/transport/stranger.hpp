@@ -79,6 +79,36 @@ private:
     size_t taken_ = 0;
 };
 
+/// A port on which a test itself answers.
+class Host {
+public:
+    Host() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(::listen(fd_, 8) == 0);
+        REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+        endpoint = {"127.0.0.1", ntohs(address.sin_port)};
+    }
+    ~Host() { ::close(fd_); }
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+
+    /// The next one who dials.
+    int accept(Loop& loop) {
+        int fd = -1;
+        REQUIRE(wait(loop, [&] { return (fd = ::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK)) >= 0; }));
+        return fd;
+    }
+
+    Endpoint endpoint;
+
+private:
+    int fd_;
+};
+
 /// Everything a well-meant stranger of the cluster would say of itself.
 inline Identity identity_of(uint8_t id, const std::string& key) {
     Identity identity;
