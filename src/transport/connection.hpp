@@ -2,6 +2,7 @@
 // make a peer is its owner's business (network_impl.hpp).
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,7 +39,7 @@ public:
 };
 
 struct ConnectionBounds {
-    uint64_t message_bytes_max[2];  ///< by lane
+    std::array<uint64_t, 2> message_bytes_max;  ///< by Lane
     Usec handshake_timeout;
     Usec stall_timeout;
 };

@@ -140,7 +140,7 @@ Delivery get(wire::Work::Reader from, const RawMessage& raw) {
         bytes += delivery.tensors.back().bytes.size();
     }
     if (raw.bytes > bytes + work_overhead_bytes_max) malformed("a message is much larger than the tensors in it");
-    delivery.message = std::move(work);
+    delivery.message = work;
     return delivery;
 }
 

@@ -53,7 +53,7 @@ Network::Impl::Impl(Loop& loop_, NetworkConfig config_, NetworkEvents& events_, 
     if (!is_clean(config.name, name_bytes_max) || !is_clean(config.cluster, name_bytes_max))
         ready = invalid("[node] name and [cluster] name must be printable text of at most " +
                         std::to_string(name_bytes_max) + " bytes");
-    bounds = {{config.control_message_bytes_max, std::min(config.bulk_message_bytes_max, work_bytes_max)},
+    bounds = {{{config.control_message_bytes_max, std::min(config.bulk_message_bytes_max, work_bytes_max)}},
               config.handshake_timeout,
               config.stall_timeout};
     budget.bytes_max = config.receiving_bytes_max;

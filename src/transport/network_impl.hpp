@@ -9,6 +9,7 @@
 // dial otherwise; a dialler that learns that a session with that node stands, or is coming in, gives up quietly.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -31,9 +32,9 @@ struct Network::Impl final : ConnectionOwner {
     struct Session {
         msg::Member member;
         Instance instance{};
-        Link lanes[2];
-        uint64_t connection = 0;  ///< not 0: up
-        bool bye[2] = {};         ///< said by the peer; more of the other lane may still come
+        std::array<Link, 2> lanes;  ///< by Lane
+        uint64_t connection = 0;    ///< not 0: up
+        std::array<bool, 2> bye{};  ///< said by the peer; more of the other lane may still come
         std::string bye_reason;
         Instant bye_deadline = never;
         bool owes_drained = false;  ///< a send was refused

@@ -119,4 +119,26 @@ inline Identity identity_of(uint8_t id, const std::string& key) {
     return identity;
 }
 
+inline NetworkConfig impatient(uint8_t id, const std::string& key = "") {
+    auto config = Node::defaults(id, key);
+    config.handshake_timeout = std::chrono::milliseconds(100);
+    config.stall_timeout = std::chrono::milliseconds(100);
+    return config;
+}
+
+inline std::vector<std::byte> bytes_of(std::string_view text) {
+    const auto bytes = as_span(text);
+    return {bytes.begin(), bytes.end()};
+}
+
+/// After every attack: the victim has forgotten the attacker, and still takes honest peers.
+inline void require_unharmed(Loop& loop, Node& victim) {
+    REQUIRE(wait(loop, [&] { return victim.network->connections() == 2 * victim.up.size(); }));
+    auto config = Node::defaults(200, victim.config.cluster_key);
+    config.cluster = victim.config.cluster;
+    Node honest(loop, config);
+    honest.network->connect(victim.endpoint);
+    require_joined(loop, victim, honest);
+}
+
 }  // namespace eddy::transport::testing
