@@ -51,8 +51,8 @@ struct TensorMeta {
 
     /// Bytes a dense tensor of this type and shape takes; nothing if the shape is impossible or too large.
     [[nodiscard]] std::optional<uint64_t> bytes() const {
-        if (shape.size() > dims_max) return std::nullopt;
         uint64_t total = bytes_per_element(dtype);
+        if (shape.size() > dims_max || total == 0) return std::nullopt;
         bool empty = false;
         for (const int64_t extent : shape) {
             if (extent < 0) return std::nullopt;
