@@ -1,5 +1,7 @@
 #include "src/node/frame_ledger.hpp"
 
+#include <algorithm>
+
 namespace eddy::node {
 
 FrameLedger::FrameLedger(const NodeId& self, Incarnation incarnation, size_t streams)
@@ -61,6 +63,10 @@ void FrameLedger::settle(const FrameId& frame, Outcome outcome, Instant now, Buf
         case FrameState::completed:
             ++book.counts.completed;
             outcome.completion = std::max(Usec{0}, now - it->second.captured_at);
+            // Parts come from other nodes: whatever they claim fits into the whole.
+            outcome.parts.computing = std::clamp(outcome.parts.computing, Usec{0}, outcome.completion);
+            outcome.parts.waiting =
+                std::clamp(outcome.parts.waiting, Usec{0}, outcome.completion - outcome.parts.computing);
             break;
         case FrameState::failed: ++book.counts.failed; break;
         case FrameState::dropped: ++book.counts.dropped; break;

@@ -34,15 +34,12 @@ void NodeCore::drop_item(const Item& item) {
 
 void NodeCore::finish(Item item, const Inference& inference) {
     if (item.frame.source.node == config_.self.id) {
-        FrameRecord* record = ledger_.find(item.frame);
-        if (record == nullptr) {
+        if (ledger_.find(item.frame) == nullptr) {
             ++ledger_.counts(item.frame.source.stream).late_results;
             return;
         }
         Outcome outcome;
-        const Usec whole = std::max(Usec{0}, now_ - record->captured_at);
-        outcome.parts.computing = std::min(item.so_far.computing, whole);
-        outcome.parts.waiting = std::min(item.so_far.waiting, whole - outcome.parts.computing);
+        outcome.parts = item.so_far;
         outcome.hops = item.hops;
         outcome.local = item.hops == 0;
         outcome.inference = inference;

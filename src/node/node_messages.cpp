@@ -147,9 +147,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Result& result) {
         return;
     }
     Outcome outcome;
-    const Usec whole = std::max(Usec{0}, now_ - record->captured_at);
-    outcome.parts.computing = std::min(clamp(result.so_far.computing), whole);
-    outcome.parts.waiting = std::min(clamp(result.so_far.waiting), whole - outcome.parts.computing);
+    outcome.parts = result.so_far;
     outcome.hops = result.hops;
     outcome.inference = result.inference;
     ledger_.settle(result.frame, std::move(outcome), now_, buffers_, *sink_);

@@ -281,7 +281,7 @@ void Network::Impl::install(Session session) {
     const uint64_t connection = session.connection;
     const Link lanes[2] = {session.lanes[0], session.lanes[1]};
     peers[id] = std::move(session);
-    log(LogLevel::info, "connected to " + described(member) + " at " + to_string(lanes[0]->remote()));
+    log(LogLevel::debug, "connected to " + described(member) + " at " + to_string(lanes[0]->remote()));
     tell([&](NetworkEvents& listener_) { listener_.on_peer_up(member, connection); });
     // The listener may have disconnected it already, and early messages may do so as well.
     for (const Link& link : lanes)
@@ -298,7 +298,7 @@ void Network::Impl::drop_peer(NodeId id, const std::string& reason) {
         if (link->stage() < Connection::Stage::lingering)
             link->bye(cleaned(reason, text_bytes_max), loop.now() + bye_linger);
     }
-    log(LogLevel::info, "lost " + described(session.member) + ": " + reason);
+    log(LogLevel::debug, "lost " + described(session.member) + ": " + reason);
     defer([this, id, connection = session.connection, reason] { events.on_peer_down(id, connection, reason); });
 }
 
