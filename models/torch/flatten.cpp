@@ -1,7 +1,6 @@
 #include "models/torch/flatten.hpp"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +13,8 @@
 #include <torch/csrc/jit/runtime/operator.h>
 
 #include "eddy/tensor.hpp"
+#include "models/torch/errors.hpp"
+#include "models/torch/node_kinds.hpp"
 #include "models/torch/operators.hpp"
 #include "models/torch/symbolic.hpp"
 
@@ -31,62 +32,6 @@ namespace aten = c10::aten;
 /// Bounds what a hostile file can make us do: operators run while flattening, loops included.
 constexpr uint64_t steps_max = 200000;
 constexpr int depth_max = 200;
-
-std::string first_line(std::string_view text) {
-    constexpr size_t length_max = 240;
-    const auto end = text.find('\n');
-    return std::string(text.substr(0, std::min(end == std::string_view::npos ? text.size() : end, length_max)));
-}
-
-/// Results that depend on a tensor's type and shape but not on its content.
-bool only_asks_for_shape(const Node* node) {
-    static const std::set<std::string_view> names{"aten::size",
-                                                  "aten::dim",
-                                                  "aten::len",
-                                                  "aten::numel",
-                                                  "aten::stride",
-                                                  "aten::__is__",
-                                                  "aten::__isnot__",
-                                                  "aten::is_floating_point",
-                                                  "aten::is_complex",
-                                                  "aten::is_contiguous",
-                                                  "aten::get_device",
-                                                  "aten::new_zeros",
-                                                  "aten::new_ones",
-                                                  "aten::new_full",
-                                                  "aten::zeros_like",
-                                                  "aten::ones_like",
-                                                  "aten::full_like",
-                                                  "prim::dtype",
-                                                  "prim::device",
-                                                  "prim::layout",
-                                                  "prim::is_cuda",
-                                                  "prim::is_sparse",
-                                                  "prim::is_quantized",
-                                                  "prim::is_mkldnn",
-                                                  "prim::is_meta",
-                                                  "prim::requires_grad",
-                                                  "prim::isinstance",
-                                                  "aten::requires_grad",
-                                                  "aten::_shape_as_tensor",
-                                                  "aten::is_cuda"};
-    return names.count(node->kind().toQualString()) != 0;
-}
-
-bool is_ignored(const Node* node) {
-    static const std::set<std::string_view> names{"prim::Print", "aten::warn", "prim::profile", "prim::TimePoint"};
-    return names.count(node->kind().toQualString()) != 0;
-}
-
-/// Dropout that drops nothing: not training, or with probability 0 (Swin leaves the training flag on).
-bool is_idle_dropout(const Node* node, const std::vector<Symbolic>& inputs) {
-    static const std::set<std::string_view> names{"aten::dropout", "aten::dropout_", "aten::feature_dropout",
-                                                  "aten::feature_dropout_", "aten::alpha_dropout"};
-    if (names.count(node->kind().toQualString()) == 0 || inputs.size() != 3) return false;
-    const c10::IValue probability = concrete(inputs[1]);
-    const c10::IValue training = concrete(inputs[2]);
-    return (training.isBool() && !training.toBool()) || (probability.isDouble() && probability.toDouble() == 0);
-}
 
 class Flattener {
 public:
@@ -520,33 +465,6 @@ private:
 };
 
 }  // namespace
-
-std::string module_path(const Node* node) {
-    std::string path;
-    if (const auto stack = node->callstack()) {
-        for (const auto& [function, range, instance] : (*stack)->vec()) {
-            if (!instance || instance->instance_name().empty() || instance->instance_name() == "SELF") continue;
-            path += (path.empty() ? "" : ".") + instance->instance_name();
-        }
-    }
-    if (path.empty()) {
-        path = node->scopeName();
-        path.erase(0, path.rfind('/') == std::string::npos ? 0 : path.rfind('/') + 1);
-        for (const std::string_view prefix : {"__module.", "::"})
-            if (path.rfind(prefix, 0) == 0) path.erase(0, prefix.size());
-    }
-    return path;
-}
-
-std::string describe(const Node* node) {
-    std::string text = node->kind().toQualString();
-    if (const std::string path = module_path(node); !path.empty()) text += " at " + path;
-    if (const auto place = node->sourceRange().file_line_col()) {
-        const auto& [file, line, column] = *place;
-        text += " (" + file + ":" + std::to_string(line) + ")";
-    }
-    return text;
-}
 
 Result<FlatModel> flatten(const std::shared_ptr<Graph>& frozen, const ModelCard& card, const at::Tensor& frame) {
     if (frozen->inputs().size() != 2 || frozen->inputs()[1]->type()->kind() != c10::TypeKind::TensorType)

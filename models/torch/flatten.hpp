@@ -41,8 +41,4 @@ Result<FlatModel> flatten(const std::shared_ptr<torch::jit::Graph>& frozen, cons
 /// named.
 Status check_same(const FlatModel& one, const FlatModel& other);
 
-/// "aten::relu_ at features.0 (model.py:12)".
-std::string describe(const torch::jit::Node* node);
-std::string module_path(const torch::jit::Node* node);
-
 }  // namespace eddy::torch_exec

@@ -14,7 +14,9 @@
 #include "eddy/random.hpp"
 #include "models/torch/archive.hpp"
 #include "models/torch/card.hpp"
+#include "models/torch/errors.hpp"
 #include "models/torch/model_state.hpp"
+#include "models/torch/node_kinds.hpp"
 #include "models/torch/operators.hpp"
 
 namespace eddy::torch_exec {
@@ -25,12 +27,6 @@ using torch::jit::Block;
 using torch::jit::Node;
 
 Error at_file(const std::string& path, const Error& error) { return {error.code, path + ": " + error.message}; }
-
-/// LibTorch's messages carry a C++ backtrace from the second line on.
-std::string first_line(const char* what) {
-    const std::string_view text(what);
-    return std::string(text.substr(0, std::min<size_t>(text.find('\n'), 240)));
-}
 
 /// LibTorch 1.13 takes a pickled tensor's shape on trust: one that reaches past its storage would be read out of
 /// bounds.

@@ -9,16 +9,12 @@
 
 #include "eddy/real_clock.hpp"
 #include "models/torch/compile.hpp"
+#include "models/torch/errors.hpp"
 #include "models/torch/model_state.hpp"
 
 namespace eddy::torch_exec {
 
 namespace {
-
-std::string first_line(const char* what) {
-    const std::string_view text(what);
-    return std::string(text.substr(0, std::min<size_t>(text.find('\n'), 240)));
-}
 
 at::Tensor wrap(const HostTensor& host) {
     // The tensor keeps the bytes alive, and everything that shares memory with it does too. Nothing writes to it:

@@ -38,7 +38,9 @@ def settle(model, size):
         norm.momentum = 1.0
         norm.train()
         torch.nn.init.uniform_(norm.weight, 0.5, 1.0)
-        torch.nn.init.normal_(norm.bias, 0.0, 0.1)
+        # Centred on zero, half of the units would switch, and a deep random net would amplify rounding with every
+        # layer as no trained one does.
+        torch.nn.init.normal_(norm.bias, 0.7, 0.2)
     for part in model.modules():  # some heads start at zero, and would hide every error before them
         if isinstance(part, torch.nn.Linear) and not part.weight.any():
             torch.nn.init.normal_(part.weight, 0.0, 0.1)
