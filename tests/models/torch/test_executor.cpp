@@ -125,6 +125,12 @@ TEST_CASE("weights of a fused unit are counted") {
     // Folded and laid out anew: nearly every weight once more.
     CHECK(bench.cache->stats().bytes > bench.model->weight_bytes() * 9 / 10);
     CHECK(bench.cache->stats().bytes < bench.model->weight_bytes() * 2);
+    // The last operator, a linear layer, runs on the model's own weights: they are not counted again.
+    const graph::ModelGraph& graph = bench.model->graph();
+    const auto linear = Unit::compile(bench.model, unit_between(graph, graph.cuts() - 2, graph.cuts() - 1));
+    REQUIRE(linear.ok());
+    CHECK(graph.operators().back().weight_bytes > 200000);
+    CHECK((*linear)->bytes() < 20000);
 }
 
 TEST_CASE("wrong inputs are refused in words") {
