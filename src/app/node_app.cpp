@@ -50,12 +50,21 @@ Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
     return loaded;
 }
 
-Status write_file(const std::string& path, const std::string& text) {
+Status cannot_write_report(const std::string& path) {
+    return unavailable("cannot write " + path + " (--report): " + std::strerror(errno));
+}
+
+/// Found out before the work begins: a run whose report cannot be written is a run for nothing.
+Status check_report_path(const std::string& path) {
+    const std::ofstream file(path, std::ios::app);
+    return file ? success() : cannot_write_report(path);
+}
+
+Status write_report(const std::string& path, const std::string& text) {
     std::ofstream file(path, std::ios::trunc);
     file << text;
     file.close();
-    if (!file) return unavailable("cannot write " + path + " (--report): " + std::strerror(errno));
-    return success();
+    return file ? success() : cannot_write_report(path);
 }
 
 }  // namespace
@@ -64,6 +73,8 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
     std::signal(SIGPIPE, SIG_IGN);
     if (!config.sources.empty() && config.model_path.empty())
         return invalid("a node with a [[source]] needs [model] path: frames are captured at the model's input size");
+    if (!options.report_path.empty())
+        if (auto status = check_report_path(options.report_path); !status) return status.error();
     auto identity = take_identity(config);
     if (!identity) return identity.error();
 
@@ -92,7 +103,7 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
     if (auto status = runtime.run(options.seconds); !status) return status.error();
     auto report = runtime.report();
     if (!options.report_path.empty())
-        if (auto status = write_file(options.report_path, metrics::to_json(report)); !status) return status.error();
+        if (auto status = write_report(options.report_path, metrics::to_json(report)); !status) return status.error();
     return report;
 }
 
