@@ -120,6 +120,8 @@ private:
     bool start_work();
     bool start_one(const scheduler::Pick& pick);
     bool forward_ready();
+    [[nodiscard]] bool can_send(const Item& item) const;
+    void send_work(Item item);
     void start_job(Item item, uint16_t cut, bool whole_model);
     [[nodiscard]] scheduler::SourceView view(const SourceId& source, const Queues& queues) const;
     [[nodiscard]] bool ends_here(const Item& item) const;

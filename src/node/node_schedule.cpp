@@ -164,41 +164,52 @@ bool NodeCore::can_compute(const Item& item) const {
     return costs_.layers() > 0 && item.chain_hash == config_.profile.chain_hash;
 }
 
+// One step: the link takes, of all that could go, what has waited longest, so no source crowds out another.
 bool NodeCore::forward_ready() {
     bool moved = false;
+    std::deque<Item>* next = nullptr;
     for (auto& [source, queues] : queues_) {
         if (queues.outbox.empty()) continue;
-        Item& head = queues.outbox.front();
+        const Item& head = queues.outbox.front();
         if (dead(head) || head.deadline <= now_ || ends_here(head)) {
-            Item item = std::move(head);
+            Item item = std::move(queues.outbox.front());
             queues.outbox.pop_front();
             requeue(std::move(item));  // the ring changed, or time did: let the scheduler look at it again
             moved = true;
-            continue;
+        } else if (can_send(head) && (next == nullptr || head.since < next->front().since)) {
+            next = &queues.outbox;
         }
-        const NodeId successor = *ring_.successor();
-        const auto link = links_.find(successor);
-        if (link == links_.end() || !link->second.has_credit(source)) continue;
-        const uint64_t bytes = message_bytes(head);
-        if (!link->second.has_room(bytes, ring_.round_trip(successor))) continue;
-        Item item = std::move(head);
-        queues.outbox.pop_front();
-        msg::Work work;
-        work.frame = item.frame;
-        work.attempt = item.attempt;
-        work.hops = static_cast<uint16_t>(item.hops + 1);
-        work.plan = item.plan;
-        work.epoch = item.epoch;
-        work.chain_hash = item.chain_hash;
-        work.layer = item.layer;
-        if (item.deadline != never) work.deadline_left = item.deadline - now_;
-        work.so_far = item.so_far;
-        const auto tensors = item.tensors;
-        work.seq = link->second.send(std::move(item), bytes);
-        sink_->send(successor, work, tensors);
-        moved = true;
     }
-    return moved;
+    if (next == nullptr) return moved;
+    Item item = std::move(next->front());
+    next->pop_front();
+    send_work(std::move(item));
+    return true;
+}
+
+bool NodeCore::can_send(const Item& item) const {
+    const NodeId successor = *ring_.successor();
+    const auto link = links_.find(successor);
+    return link != links_.end() && link->second.has_credit(item.frame.source) &&
+           link->second.has_room(message_bytes(item), ring_.round_trip(successor));
+}
+
+void NodeCore::send_work(Item item) {
+    const NodeId successor = *ring_.successor();
+    msg::Work work;
+    work.frame = item.frame;
+    work.attempt = item.attempt;
+    work.hops = static_cast<uint16_t>(item.hops + 1);
+    work.plan = item.plan;
+    work.epoch = item.epoch;
+    work.chain_hash = item.chain_hash;
+    work.layer = item.layer;
+    if (item.deadline != never) work.deadline_left = item.deadline - now_;
+    work.so_far = item.so_far;
+    const auto tensors = item.tensors;
+    const uint64_t bytes = message_bytes(item);
+    work.seq = links_.at(successor).send(std::move(item), bytes);
+    sink_->send(successor, work, tensors);
 }
 
 }  // namespace eddy::node

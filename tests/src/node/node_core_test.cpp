@@ -316,6 +316,28 @@ TEST_CASE("what a lost neighbour had no receipt for comes back to the queue") {
     CHECK((world.sink.jobs[2].units.first == resumed || world.sink.jobs[3].units.first == resumed));
 }
 
+TEST_CASE("two sources that wait for one link take turns") {
+    World world(0);
+    world.begin();
+    for (const uint8_t peer : {150, 200, 220, 50}) world.peer_up(peer);
+    // Sources 220 and 50 both pass here on their way to 150; the link takes one message at a time.
+    for (uint64_t k = 0; k < 2; ++k)
+        for (const uint8_t source : {220, 50}) {
+            world.ms += 1;
+            auto work = world.work(source, k, k + 1);
+            work.chain_hash.bytes[0] = 99;  // of another model: it is only passed on
+            world.say(source, work, {world.tensor()});
+        }
+    for (uint64_t seq = 1; seq <= 3; ++seq) {
+        world.ms += 1;
+        std::vector<msg::Credit> credits{{{node_id(220), StreamId{0}}, 9}, {{node_id(50), StreamId{0}}, 9}};
+        world.say(150, msg::Ack{seq, 1000, Usec{0}, Usec{0}, true, credits});
+    }
+    std::vector<uint8_t> order;
+    for (const auto& [peer, work] : world.sink.all<msg::Work>()) order.push_back(work.frame.source.node.bytes[0]);
+    CHECK(order == std::vector<uint8_t>{220, 50, 220, 50});
+}
+
 TEST_CASE("a computation that fails is told with its frame, once") {
     World world;
     world.begin();
