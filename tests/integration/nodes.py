@@ -76,7 +76,9 @@ class Node:
         self.config, self.log_path, self.report_path, self.results_path = files
         self.socket = folder / tables["node"]["data_dir"] / "control.sock"
         self.config.write_text(toml(tables))
-        command = [EDDY_NODE, "--config", self.config, "--report", self.report_path, "--results", self.results_path]
+        # A story that is killed itself, for taking too long, takes its nodes with it.
+        command = ["setpriv", "--pdeathsig", "KILL", EDDY_NODE, "--config", self.config, "--report", self.report_path,
+                   "--results", self.results_path]
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen([*command, *flags], env=ENVIRONMENT, stderr=log)
 
