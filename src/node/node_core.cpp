@@ -22,11 +22,12 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       ring_(ring_config(config_), seed),
       ledger_(config_.self.id, config_.self.incarnation, config_.streams.size()),
       meter_(config_.time_scale, costs_.time(0, costs_.layers())),
+      stream_count_(static_cast<uint16_t>(config_.streams.size())),
       streams_(config_.streams.size()) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
     EDDY_ASSERT(config_.streams.size() < sources_max);
     EDDY_ASSERT(config_.streams.empty() || costs_.layers() > 0);
-    for (uint16_t i = 0; i < streams_.size(); ++i) queues_[{config_.self.id, StreamId{i}}];
+    for (uint16_t i = 0; i < stream_count_; ++i) queues_[{config_.self.id, StreamId{i}}];
 }
 
 void NodeCore::start(Instant now, EffectSink& sink) {
@@ -160,7 +161,7 @@ void NodeCore::handle(const ev::Computed& e) {
     if (running.units.last == costs_.layers()) {
         EDDY_ASSERT(e.inference.has_value());
         buffers_.release(e.outputs, *sink_);
-        return finish(std::move(item), *e.inference);
+        return finish(item, *e.inference);
     }
     item.layer = static_cast<uint16_t>(running.units.last);
     item.tensors = e.outputs;
@@ -191,7 +192,7 @@ void NodeCore::handle(const ev::Stop& e) {
     stopping_ = true;
     stop_deadline_ = e.deadline;
     sink_->arm(TimerId::stop, e.deadline);
-    for (uint16_t i = 0; i < streams_.size(); ++i) {
+    for (uint16_t i = 0; i < stream_count_; ++i) {
         const auto waiting = streams_[i].reservoir;  // a copy: settling takes them out
         for (const uint64_t k : waiting) settle(ledger_.id(StreamId{i}, k), FrameState::dropped, "stopping");
     }
@@ -237,7 +238,7 @@ void NodeCore::check_invariants() const {
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) held += item.tensors.size();
     EDDY_ASSERT(held == buffers_.holders());  // no buffer leaks, none is released while needed
-    for (uint16_t i = 0; i < streams_.size(); ++i) {
+    for (uint16_t i = 0; i < stream_count_; ++i) {
         EDDY_ASSERT(streams_[i].reservoir.size() <= config_.streams[i].reservoir_frames);
         for (const uint64_t k : streams_[i].reservoir) EDDY_ASSERT(ledger_.open(StreamId{i}).count(k) == 1);
     }

@@ -132,7 +132,7 @@ private:
     void to_outbox(Item item);
     void requeue(Item item);
     void drop_item(const Item& item);
-    void finish(Item item, const Inference& inference);
+    void finish(const Item& item, const Inference& inference);
     void give_up(const Item& item, const std::string& reason, bool expired);
     void send_result(const NodeId& source, msg::Result result);
     void retry(const FrameId& frame, const std::string& reason);
@@ -149,6 +149,7 @@ private:
     FrameLedger ledger_;
     Buffers buffers_;
     SpeedMeter meter_;
+    const uint16_t stream_count_;
     std::vector<Stream> streams_;
     std::map<SourceId, Queues> queues_;                       ///< bounded: sources_max
     std::map<NodeId, Link> links_;                            ///< one per connected peer

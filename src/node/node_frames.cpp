@@ -32,7 +32,7 @@ void NodeCore::drop_item(const Item& item) {
     buffers_.release(item.tensors, *sink_);
 }
 
-void NodeCore::finish(Item item, const Inference& inference) {
+void NodeCore::finish(const Item& item, const Inference& inference) {
     if (item.frame.source.node == config_.self.id) {
         if (ledger_.find(item.frame) == nullptr) {
             ++ledger_.counts(item.frame.source.stream).late_results;
@@ -118,7 +118,7 @@ void NodeCore::retry_all_away(const std::string& reason) {
     if (ledger_.open_frames() == 0) return;
     const auto here = frames_here();
     std::vector<FrameId> away;
-    for (uint16_t i = 0; i < streams_.size(); ++i)
+    for (uint16_t i = 0; i < stream_count_; ++i)
         for (const auto& [k, record] : ledger_.open(StreamId{i}))
             if (record.attempts > 0 && here.count(ledger_.id(StreamId{i}, k)) == 0)
                 away.push_back(ledger_.id(StreamId{i}, k));
@@ -129,7 +129,7 @@ void NodeCore::check_deadlines() {
     std::vector<FrameId> expired;
     std::vector<FrameId> overdue;
     std::vector<FrameId> timed_out;
-    for (uint16_t i = 0; i < streams_.size(); ++i)
+    for (uint16_t i = 0; i < stream_count_; ++i)
         for (const auto& [k, record] : ledger_.open(StreamId{i})) {
             const FrameId frame = ledger_.id(StreamId{i}, k);
             if (record.deadline <= now_)
@@ -152,7 +152,7 @@ void NodeCore::update_stop() {
     if (!stopping_ || idle_told_) return;
     const bool late = now_ >= stop_deadline_;
     if (late) {
-        for (uint16_t i = 0; i < streams_.size(); ++i)
+        for (uint16_t i = 0; i < stream_count_; ++i)
             while (!ledger_.open(StreamId{i}).empty())
                 settle(ledger_.id(StreamId{i}, ledger_.open(StreamId{i}).begin()->first), FrameState::failed,
                        "stopped");

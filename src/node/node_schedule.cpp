@@ -25,7 +25,7 @@ void NodeCore::pump() {
 
 bool NodeCore::admit_frames() {
     bool moved = false;
-    for (uint16_t i = 0; i < streams_.size(); ++i) {
+    for (uint16_t i = 0; i < stream_count_; ++i) {
         Stream& stream = streams_[i];
         const StreamId id{i};
         while (!stream.again.empty() && ledger_.find(ledger_.id(id, stream.again.front())) == nullptr)
