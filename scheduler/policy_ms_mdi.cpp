@@ -14,6 +14,8 @@
 //   * Where the head of q_n^j would end its way at this node, the backlog behind it is 0: the result is delivered.
 //   * A queue whose way on is full (no credit, no room at the link) is left out until that changes.
 //   * Several streams at one node are several sources, each with its own q_l and q_n.
+//   * Frames that are left behind by (2): a queue not served for starves_after goes first, before any policy is asked
+//     (policy.hpp).
 #include "scheduler/policies.hpp"
 
 namespace eddy::scheduler {
