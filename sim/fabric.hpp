@@ -1,0 +1,207 @@
+// The virtual clock, the machines and the network between them, for every simulated world: what a process is told, and
+// when. It knows neither rings nor cores; a world (sim/simulation.hpp, sim/ring_world.hpp) is its host and puts
+// production code into the processes.
+//
+// A connection has two ends, and each side knows only its own: after a crash behind a cut, one end stays up until its
+// owner closes it or hears a reset. Machines answer for dead processes (refused, reset); a silent machine answers
+// nothing. What reaches a paused process waits in order; a slow one takes its time over every event.
+//
+// Single thread. Everything follows from the seed and the calls made. Instants begin at zero.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "eddy/messages.hpp"
+#include "eddy/random.hpp"
+#include "sim/event_queue.hpp"
+#include "sim/faults.hpp"
+#include "sim/pool.hpp"
+
+namespace eddy::sim {
+
+/// A message that arrived, with what it carried. The host may move from it.
+struct Delivery {
+    uint32_t from = 0;
+    uint32_t to = 0;
+    uint64_t connection = 0;
+    Instant first_byte{};
+    Instant last_byte{};
+    uint64_t bytes = 0;
+    Message message;
+    std::vector<TensorRef> tensors;  ///< as the sender named them
+    uint32_t next = 0;               ///< the fabric's own
+};
+
+struct FabricCounters {
+    uint64_t events = 0;
+    uint64_t sent = 0;       ///< messages given to the network on a standing connection
+    uint64_t delivered = 0;  ///< told to a process
+    uint64_t lost = 0;       ///< datagrams that the network lost or a cut swallowed
+    uint64_t duplicated = 0;
+    uint64_t retransmitted = 0;
+    uint64_t dials = 0;
+    uint64_t connections = 0;
+    std::array<uint64_t, std::variant_size_v<Message>> sent_by_type{};
+};
+
+class Fabric {
+public:
+    /// A world. Called only from run(), for processes that exist, never from inside another call of the fabric's.
+    class Host {
+    public:
+        virtual ~Host() = default;
+        virtual void on_peer_up(size_t node, size_t peer, uint64_t connection) = 0;
+        virtual void on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) = 0;
+        virtual void on_dial_failed(size_t node, const Endpoint& endpoint, const std::string& reason) = 0;
+        virtual void on_message(size_t node, Delivery& delivery) = 0;
+        virtual void on_timer(size_t node, uint32_t timer) = 0;
+    };
+
+    static constexpr uint16_t port_base = 1000;
+    static constexpr size_t nodes_max = 60'000;
+    static constexpr size_t timers_max = 4;
+
+    Fabric(uint64_t seed, NetworkFaults network, Host& host);
+
+    // -- machines and processes ---------------------------------------------------------------------------------------
+    size_t add();  ///< a machine without a process
+    [[nodiscard]] static Endpoint endpoint(size_t node);
+    void start(size_t node);   ///< a process begins; there must be none
+    void crash(size_t node);   ///< the process ends, if there is one: its connections are reset
+    void vanish(size_t node);  ///< nothing leaves or reaches the machine until start()
+    void pause(size_t node);
+    void resume(size_t node);
+    void slow(size_t node, Usec per_event);
+    [[nodiscard]] bool running(size_t node) const { return machines_[node].running; }
+    [[nodiscard]] bool paused(size_t node) const { return machines_[node].paused; }
+
+    // -- the network --------------------------------------------------------------------------------------------------
+    void partition(const std::vector<std::vector<size_t>>& groups);  ///< those in none form one together
+    void cut_one_way(size_t from, size_t to);
+    void heal();
+    void set_network(const NetworkFaults& network) { network_ = network; }
+    void set_bandwidth(double bytes_per_s) {
+        bytes_per_s_ = bytes_per_s;
+    }  ///< of bulk messages, per direction of a pair
+    [[nodiscard]] bool reaches(size_t from, size_t to) const;
+
+    // -- what processes do --------------------------------------------------------------------------------------------
+    /// PeerUp follows at both ends; or DialFailed, if a machine refused; or nothing.
+    void dial(size_t from, const Endpoint& endpoint);
+    /// Closes this node's end, and the other's once it hears of it. PeerDown follows at both.
+    void close(size_t node, size_t peer, const std::string& reason);
+    /// Without a connection it does nothing. `bytes` count for bulk messages.
+    void send(size_t from, size_t to, const Message& message, std::span<const TensorRef> tensors, uint64_t bytes);
+    /// on_timer follows at or after `when`; a later call replaces an earlier one, `never` takes it back.
+    void set_timer(size_t node, uint32_t timer, Instant when);
+    /// Something of the process's own, which dies with it and waits while it is paused.
+    void at_process(size_t node, Instant when, std::function<void()> action);
+    [[nodiscard]] bool connected(size_t node, size_t peer) const;
+    [[nodiscard]] size_t connections(size_t node) const { return machines_[node].peers.size(); }
+
+    // -- time ---------------------------------------------------------------------------------------------------------
+    [[nodiscard]] Instant now() const { return now_; }
+    void at(Instant when, std::function<void()> action);
+    [[nodiscard]] Instant next_event() const { return queue_.empty() ? never : queue_.top().at; }
+    void step();  ///< the next event; there must be one
+    void run_until(Instant end);
+    [[nodiscard]] const FabricCounters& counters() const { return counters_; }
+    /// Of all events so far: what, where, when. Equal runs have equal ones.
+    [[nodiscard]] uint64_t trace_hash() const { return trace_hash_; }
+    [[nodiscard]] size_t in_flight() const { return deliveries_.used(); }
+
+private:
+    enum class Kind : uint8_t { message, resend, dial, refused, established, closed, timer, process, world, serve };
+    static constexpr uint32_t none = UINT32_MAX;
+
+    /// One end of a connection.
+    struct Link {
+        uint64_t connection = 0;
+        bool told = false;                      ///< its process knows that it is up
+        std::array<Instant, 2> last_arrival{};  ///< at the other end, per lane: order is kept
+        Instant bulk_free{};
+        uint32_t waiting_first = none;  ///< arriving messages that a cut holds up, in order
+        uint32_t waiting_last = none;
+        uint32_t resends = 0;
+    };
+    struct Timer {
+        Instant due = never;
+        Instant event_at = never;
+        uint64_t event = 0;
+    };
+    struct Machine {
+        bool running = false;
+        bool silent = false;
+        bool paused = false;
+        bool serving = false;
+        uint32_t life = 0;
+        uint32_t group = 0;
+        Usec per_event{0};
+        std::vector<uint32_t> peers;  ///< ascending
+        std::vector<Link> links;      ///< of peers[i]
+        std::array<Timer, timers_max> timers;
+        std::deque<QueuedEvent> backlog;  ///< paused or slow: what it has not come to yet
+    };
+    /// All about an event that is not a message.
+    struct Note {
+        uint32_t node = 0;  ///< whom it is for
+        uint32_t peer = 0;
+        uint32_t life = 0;  ///< of `node`, for what dies with a process
+        uint64_t connection = 0;
+        Instant since{};
+        bool remote = false;  ///< the other end closed, or was reset
+        Endpoint endpoint;
+        std::string reason;
+    };
+    struct Action {
+        uint32_t life = 0;
+        std::function<void()> run;
+    };
+
+    [[nodiscard]] Usec one_way();
+    [[nodiscard]] Link* find(size_t node, size_t peer);
+    Link& insert(size_t node, size_t peer);
+    void erase(size_t node, size_t peer);
+    void push(Instant at, Kind kind, size_t node, uint32_t index, uint8_t extra = 0);
+    void tell_closed(size_t node, size_t peer, uint64_t connection, const std::string& reason, bool remote, Instant at);
+    void send_copy(size_t from, size_t to, Link& link, Delivery&& delivery);
+    void dispatch(const QueuedEvent& event);
+    void discard(const QueuedEvent& event);
+    [[nodiscard]] bool is_for_process(Kind kind) const {
+        return kind != Kind::world && kind != Kind::serve && kind != Kind::resend;
+    }
+    void arrive(uint32_t index);
+    void hold_up(Link& link, uint32_t index);
+    void resend(size_t node, uint32_t note);
+    void accept(uint32_t note);
+    void establish(uint32_t note);
+    void closed(uint32_t note);
+    void fire(const QueuedEvent& event);
+    void serve(size_t node);
+    void hear(uint64_t value) { trace_hash_ = (trace_hash_ ^ value) * 0x100000001b3ULL; }
+
+    NetworkFaults network_;
+    double bytes_per_s_ = 12.5e6;
+    Host& host_;
+    Random random_;
+    Instant now_{};
+    EventQueue queue_;
+    std::vector<Machine> machines_;
+    std::set<std::pair<uint32_t, uint32_t>> cuts_;
+    bool partitioned_ = false;
+    Pool<Delivery> deliveries_;
+    Pool<Note> notes_;
+    Pool<Action> actions_;
+    uint64_t next_connection_ = 1;
+    FabricCounters counters_;
+    uint64_t trace_hash_ = 0xcbf29ce484222325ULL;
+};
+
+}  // namespace eddy::sim
