@@ -71,7 +71,7 @@ void Ring::on_message(const NodeId& from, const msg::Pong& pong, Instant now) {
 
 void Ring::on_message(const NodeId& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
     if (peers_.count(from) == 0 || leaving_) return;
-    for (const auto& member : neighbours.members) {
+    for (const auto& member : neighbours.successors) {
         if (member.id == config_.self.id || member.endpoint.port == 0 || peers_.count(member.id) != 0) continue;
         const auto left = left_.find(member.id);
         if (left != left_.end() && left->second >= member.incarnation) continue;
@@ -192,7 +192,11 @@ void Ring::rebuild_members() {
     ++epoch_;
 }
 
-msg::Neighbours Ring::neighbours() const { return {members_}; }
+msg::Neighbours Ring::neighbours() const {
+    msg::Neighbours neighbours;
+    neighbours.successors = members_;
+    return neighbours;
+}
 
 void Ring::send_neighbours(EffectSink& sink) const {
     if (leaving_) return;

@@ -47,7 +47,8 @@ public:
     /// Queue a message. Work's tensors stay owned by the core until it releases them; the sink keeps the bytes
     /// alive for as long as it still writes them. Sending to a peer that is not up does nothing.
     virtual void send(const NodeId& peer, const Message& message, std::span<const TensorRef> tensors) = 0;
-    /// Try to reach a node, once; PeerUp follows or it does not. Repeated calls while trying do nothing.
+    /// Try to reach a node, once; PeerUp follows, or DialFailed, or (if the other side stays silent) neither for a long
+    /// time. Repeated calls while trying, or while it is up, do nothing.
     virtual void connect(const Endpoint& endpoint) = 0;
     virtual void disconnect(const NodeId& peer, const std::string& reason) = 0;
     /// Start a job; Computed follows. At most as many at a time as there are lanes.

@@ -51,6 +51,12 @@ struct PeerDown {
     std::string reason;
 };
 
+/// A connect() came to nothing; `reason` is for people.
+struct DialFailed {
+    Endpoint endpoint;
+    std::string reason;
+};
+
 /// A whole, well-formed message; `tensors` are in the order of the wire and owned by the core from now on.
 struct Received {
     NodeId peer;
@@ -93,7 +99,7 @@ struct Stop {
 
 }  // namespace ev
 
-using Event = std::variant<ev::Captured, ev::SourceEnded, ev::PeerUp, ev::PeerDown, ev::Received, ev::Progress,
-                           ev::Drained, ev::Computed, ev::Timer, ev::Stop>;
+using Event = std::variant<ev::Captured, ev::SourceEnded, ev::PeerUp, ev::PeerDown, ev::DialFailed, ev::Received,
+                           ev::Progress, ev::Drained, ev::Computed, ev::Timer, ev::Stop>;
 
 }  // namespace eddy

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +19,7 @@
 namespace eddy {
 
 inline constexpr size_t members_max = 64;          ///< of a ring, as the scheduler sees it
+inline constexpr size_t found_members_max = 8;     ///< in one Found message
 inline constexpr size_t sources_max = 256;         ///< known to one node at a time
 inline constexpr size_t frontier_tensors_max = 8;  ///< in one Work message
 inline constexpr size_t name_bytes_max = 64;
@@ -61,10 +63,48 @@ struct Member {
     friend bool operator==(const Member&, const Member&) = default;
 };
 
-/// The members the sender believes alive, itself first.
+/// Who is the successor of `key`? One step of an iterative lookup; the answer is Found.
+struct FindSuccessor {
+    uint64_t request = 0;  ///< the asker's number; the answer repeats it
+    NodeId key;
+    friend bool operator==(const FindSuccessor&, const FindSuccessor&) = default;
+};
+
+/// `done`: the sender is the key's predecessor, `members` its successors (itself, if it is alone). Otherwise: nodes
+/// between the sender and the key, the one closest to the key first.
+struct Found {
+    uint64_t request = 0;
+    bool done = false;
+    std::vector<Member> members;  ///< at most found_members_max
+    friend bool operator==(const Found&, const Found&) = default;
+};
+
+/// Stabilisation: asks a successor for its neighbours.
+struct GetNeighbours {
+    uint64_t request = 0;        ///< not 0
+    uint64_t known_version = 0;  ///< of the last Neighbours that came from there on this connection; 0: none
+    friend bool operator==(const GetNeighbours&, const GetNeighbours&) = default;
+};
+
+/// The sender's predecessor and successors, in ring order from the sender on, without the sender.
 struct Neighbours {
-    std::vector<Member> members;  ///< at most members_max
+    uint64_t request = 0;    ///< answered by this; 0: told unasked, to the predecessor, because it changed
+    uint64_t version = 0;    ///< rises with every change
+    bool unchanged = false;  ///< nothing new since `known_version`: the rest is empty
+    std::optional<Member> predecessor;
+    std::vector<Member> successors;  ///< at most members_max
     friend bool operator==(const Neighbours&, const Neighbours&) = default;
+};
+
+/// The sender holds the receiver for its successor.
+struct Notify {
+    friend bool operator==(const Notify&, const Notify&) = default;
+};
+
+/// There is a node the receiver may not know: it is to become someone's successor where the receiver's ring lacks it.
+struct Introduce {
+    Member member;
+    friend bool operator==(const Introduce&, const Introduce&) = default;
 };
 
 /// The sender leaves the ring; nothing more is to be sent to it.
@@ -147,8 +187,9 @@ struct ResultAck {
 
 }  // namespace msg
 
-using Message = std::variant<msg::Ping, msg::Pong, msg::Neighbours, msg::Leave, msg::NodeState, msg::Work, msg::Ack,
-                             msg::Result, msg::ResultAck>;
+using Message =
+    std::variant<msg::Ping, msg::Pong, msg::FindSuccessor, msg::Found, msg::GetNeighbours, msg::Neighbours, msg::Notify,
+                 msg::Introduce, msg::Leave, msg::NodeState, msg::Work, msg::Ack, msg::Result, msg::ResultAck>;
 
 /// The lane a message belongs on: only Work carries tensors.
 inline Lane lane_of(const Message& message) {

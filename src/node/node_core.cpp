@@ -111,6 +111,8 @@ void NodeCore::handle(const ev::PeerDown& e) {
     sink_->arm(TimerId::ring, ring_.next_wakeup());
 }
 
+void NodeCore::handle(const ev::DialFailed&) {}  // the ring tries again by itself
+
 void NodeCore::peer_lost(const NodeId& peer) {
     const auto it = links_.find(peer);
     if (it == links_.end()) return;

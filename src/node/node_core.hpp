@@ -93,6 +93,7 @@ private:
     void handle(const ev::SourceEnded& e);
     void handle(const ev::PeerUp& e);
     void handle(const ev::PeerDown& e);
+    void handle(const ev::DialFailed& e);
     void handle(const ev::Received& e);
     void handle(const ev::Progress& e);
     void handle(const ev::Drained& e);

@@ -18,7 +18,7 @@ void NodeCore::receive(const ev::Received& e, const M& ring_message) {
         ring_.on_message(e.peer, ring_message, *sink_);
     else if constexpr (std::is_same_v<M, msg::Pong>)
         ring_.on_message(e.peer, ring_message, now_);
-    else
+    else if constexpr (std::is_same_v<M, msg::Neighbours> || std::is_same_v<M, msg::Leave>)
         ring_.on_message(e.peer, ring_message, now_, *sink_);
     buffers_.release(e.tensors, *sink_);
     sink_->arm(TimerId::ring, ring_.next_wakeup());
@@ -27,6 +27,11 @@ template void NodeCore::receive(const ev::Received&, const msg::Ping&);
 template void NodeCore::receive(const ev::Received&, const msg::Pong&);
 template void NodeCore::receive(const ev::Received&, const msg::Neighbours&);
 template void NodeCore::receive(const ev::Received&, const msg::Leave&);
+template void NodeCore::receive(const ev::Received&, const msg::FindSuccessor&);
+template void NodeCore::receive(const ev::Received&, const msg::Found&);
+template void NodeCore::receive(const ev::Received&, const msg::GetNeighbours&);
+template void NodeCore::receive(const ev::Received&, const msg::Notify&);
+template void NodeCore::receive(const ev::Received&, const msg::Introduce&);
 
 std::optional<std::string> NodeCore::objection(const ev::Received& e, const msg::Work& work) const {
     if (e.tensors.empty() || e.tensors.size() > frontier_tensors_max) return "no tensors, or too many";

@@ -50,20 +50,45 @@ Status check_tensor(const HostTensor& tensor) {
     return success();
 }
 
+/// Names are shown to people, and the rest is dialled: nobody passes on a member that cannot be reached.
+Status check_member(const msg::Member& member) {
+    if (!is_clean(member.name, name_bytes_max) || !is_clean(member.endpoint.host, host_bytes_max))
+        return invalid("a member's name or host is too long or not printable text");
+    if (member.endpoint.host.empty() || member.endpoint.port == 0) return invalid("a member has no host or no port");
+    return success();
+}
+
+Status check_members(const std::vector<msg::Member>& members, size_t count_max) {
+    if (auto status = check_list("members", members.size(), count_max); !status) return status;
+    for (const auto& member : members)
+        if (auto status = check_member(member); !status) return status;
+    return success();
+}
+
 struct Checker {
     std::span<const HostTensor> tensors;
 
     Status operator()(const msg::Ping&) const { return success(); }
     Status operator()(const msg::Pong&) const { return success(); }
+    Status operator()(const msg::FindSuccessor&) const { return success(); }
+    Status operator()(const msg::Notify&) const { return success(); }
     Status operator()(const msg::Leave&) const { return success(); }
     Status operator()(const msg::ResultAck&) const { return success(); }
 
-    Status operator()(const msg::Neighbours& neighbours) const {
-        if (auto status = check_list("members", neighbours.members.size(), members_max); !status) return status;
-        for (const auto& member : neighbours.members)
-            if (!is_clean(member.name, name_bytes_max) || !is_clean(member.endpoint.host, host_bytes_max))
-                return invalid("a member's name or host is too long or not printable text");
+    Status operator()(const msg::Found& found) const { return check_members(found.members, found_members_max); }
+    Status operator()(const msg::Introduce& introduce) const { return check_member(introduce.member); }
+
+    Status operator()(const msg::GetNeighbours& get) const {
+        if (get.request == 0) return invalid("a request for neighbours has no number");
         return success();
+    }
+
+    Status operator()(const msg::Neighbours& neighbours) const {
+        if (neighbours.unchanged && (neighbours.predecessor || !neighbours.successors.empty()))
+            return invalid("neighbours that have not changed are listed");
+        if (neighbours.predecessor)
+            if (auto status = check_member(*neighbours.predecessor); !status) return status;
+        return check_members(neighbours.successors, members_max);
     }
 
     Status operator()(const msg::NodeState& state) const {

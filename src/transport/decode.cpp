@@ -77,10 +77,28 @@ msg::Member get(wire::Member::Reader from) {
     return member;
 }
 
-msg::Neighbours get(capnp::List<wire::Member>::Reader from) {
+std::vector<msg::Member> get_members(capnp::List<wire::Member>::Reader from, size_t count_max) {
+    std::vector<msg::Member> members;
+    members.reserve(bounded("members", from, count_max));
+    for (const auto& member : from) members.push_back(get(member));
+    return members;
+}
+
+msg::FindSuccessor get(wire::FindSuccessor::Reader from) { return {from.getRequest(), get_node(from.getKey())}; }
+
+msg::Found get(wire::Found::Reader from) {
+    return {from.getRequest(), from.getDone(), get_members(from.getMembers(), found_members_max)};
+}
+
+msg::GetNeighbours get(wire::GetNeighbours::Reader from) { return {from.getRequest(), from.getKnownVersion()}; }
+
+msg::Neighbours get(wire::Neighbours::Reader from) {
     msg::Neighbours neighbours;
-    neighbours.members.reserve(bounded("members", from, members_max));
-    for (const auto& member : from) neighbours.members.push_back(get(member));
+    neighbours.request = from.getRequest();
+    neighbours.version = from.getVersion();
+    neighbours.unchanged = from.getUnchanged();
+    if (from.hasPredecessor()) neighbours.predecessor = get(from.getPredecessor());
+    neighbours.successors = get_members(from.getSuccessors(), members_max);
     return neighbours;
 }
 
@@ -180,6 +198,7 @@ Hello get(wire::Hello::Reader from) {
     Hello hello;
     hello.cluster = get_name("the cluster's name", from.getCluster(), name_bytes_max);
     hello.member = get(from.getMember());
+    if (hello.member.endpoint.port == 0) malformed("a node says that it listens on port 0");
     copy_exactly("an instance", from.getInstance(), hello.instance);
     copy_exactly("a nonce", from.getNonce(), hello.nonce);
     hello.keyed = from.getKeyed();
@@ -207,6 +226,11 @@ Result<Packet> read(wire::Envelope::Reader from, const RawMessage& raw) {
         case wire::Envelope::BYE: return Packet(Bye{get_text(from.getBye().getReason())});
         case wire::Envelope::PING: return deliver(msg::Ping{from.getPing()});
         case wire::Envelope::PONG: return deliver(msg::Pong{from.getPong()});
+        case wire::Envelope::FIND_SUCCESSOR: return deliver(get(from.getFindSuccessor()));
+        case wire::Envelope::FOUND: return deliver(get(from.getFound()));
+        case wire::Envelope::GET_NEIGHBOURS: return deliver(get(from.getGetNeighbours()));
+        case wire::Envelope::NOTIFY: return deliver(msg::Notify{});
+        case wire::Envelope::INTRODUCE: return deliver(msg::Introduce{get(from.getIntroduce())});
         case wire::Envelope::NEIGHBOURS: return deliver(get(from.getNeighbours()));
         case wire::Envelope::LEAVE: return deliver(msg::Leave{get_text(from.getLeave())});
         case wire::Envelope::NODE_STATE: return deliver(get(from.getNodeState()));

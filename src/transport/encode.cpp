@@ -70,6 +70,10 @@ void put(wire::Member::Builder to, const msg::Member& member) {
     to.setPort(member.endpoint.port);
 }
 
+void put(capnp::List<wire::Member>::Builder to, const std::vector<msg::Member>& members) {
+    for (unsigned i = 0; i < to.size(); ++i) put(to[i], members[i]);
+}
+
 void put(wire::Frame::Builder to, const FrameId& frame) {
     put_source(to, frame.source);
     to.setIncarnation(frame.incarnation.value);
@@ -106,9 +110,35 @@ struct Writer {
     void operator()(const msg::Leave& leave) { to.setLeave(cleaned(leave.reason, text_bytes_max).c_str()); }
     void operator()(const msg::ResultAck& ack) { put(to.initResultAck(), ack.frame); }
 
+    void operator()(const msg::Notify&) { to.setNotify(); }
+    void operator()(const msg::Introduce& introduce) { put(to.initIntroduce(), introduce.member); }
+
+    void operator()(const msg::FindSuccessor& find) {
+        auto out = to.initFindSuccessor();
+        out.setRequest(find.request);
+        out.setKey(data_of(find.key.bytes));
+    }
+
+    void operator()(const msg::Found& found) {
+        auto out = to.initFound();
+        out.setRequest(found.request);
+        out.setDone(found.done);
+        put(out.initMembers(static_cast<unsigned>(found.members.size())), found.members);
+    }
+
+    void operator()(const msg::GetNeighbours& get) {
+        auto out = to.initGetNeighbours();
+        out.setRequest(get.request);
+        out.setKnownVersion(get.known_version);
+    }
+
     void operator()(const msg::Neighbours& neighbours) {
-        auto members = to.initNeighbours(static_cast<unsigned>(neighbours.members.size()));
-        for (unsigned i = 0; i < members.size(); ++i) put(members[i], neighbours.members[i]);
+        auto out = to.initNeighbours();
+        out.setRequest(neighbours.request);
+        out.setVersion(neighbours.version);
+        out.setUnchanged(neighbours.unchanged);
+        if (neighbours.predecessor) put(out.initPredecessor(), *neighbours.predecessor);
+        put(out.initSuccessors(static_cast<unsigned>(neighbours.successors.size())), neighbours.successors);
     }
 
     void operator()(const msg::NodeState& state) {
@@ -187,7 +217,8 @@ struct Writer {
 unsigned first_segment_words(const Message& message) {
     size_t words = 96;
     if (const auto* state = std::get_if<msg::NodeState>(&message)) words += 6 * state->backlog.size();
-    if (const auto* neighbours = std::get_if<msg::Neighbours>(&message)) words += 24 * neighbours->members.size();
+    if (const auto* neighbours = std::get_if<msg::Neighbours>(&message)) words += 24 * neighbours->successors.size();
+    if (const auto* found = std::get_if<msg::Found>(&message)) words += 24 * found->members.size();
     if (const auto* ack = std::get_if<msg::Ack>(&message)) words += 6 * ack->credits.size();
     if (const auto* result = std::get_if<msg::Result>(&message))
         words +=

@@ -30,6 +30,12 @@ std::vector<uint8_t> order(const Ring& ring) {
 
 }  // namespace
 
+static msg::Neighbours told(std::vector<msg::Member> members) {
+    msg::Neighbours neighbours;
+    neighbours.successors = std::move(members);
+    return neighbours;
+}
+
 TEST_CASE("an interval on the circle may pass through zero, and from a point to itself is everything") {
     using ring::in_open_closed;
     CHECK(in_open_closed(node_id(10), node_id(20), node_id(20)));
@@ -86,14 +92,14 @@ TEST_CASE("a stranger in a neighbour's list is dialled; a known peer and oneself
     RecordingSink sink;
     ring.start(at_ms(0), sink);
     ring.on_peer_up(member(20), at_ms(1), sink);
-    ring.on_message(node_id(20), msg::Neighbours{{member(20), member(10), member(30)}}, at_ms(2), sink);
+    ring.on_message(node_id(20), told({member(20), member(10), member(30)}), at_ms(2), sink);
     CHECK(sink.dialled == std::vector<Endpoint>{member(30).endpoint});
 }
 
 TEST_CASE("a list from somebody who is no peer is ignored") {
     Ring ring(config(10), 1);
     RecordingSink sink;
-    ring.on_message(node_id(66), msg::Neighbours{{member(30)}}, at_ms(2), sink);
+    ring.on_message(node_id(66), told({member(30)}), at_ms(2), sink);
     ring.tick(at_ms(3), sink);
     CHECK(sink.dialled.empty());
 }
@@ -137,9 +143,9 @@ TEST_CASE("who leaves is out of the ring at once, and is not dialled again in th
     CHECK(ring.epoch() > epoch);
     CHECK(ring.has_left(node_id(20)));
     ring.on_peer_down(node_id(20), "closed", at_ms(2), sink);
-    ring.on_message(node_id(30), msg::Neighbours{{member(30), member(20, 5)}}, at_ms(3), sink);
+    ring.on_message(node_id(30), told({member(30), member(20, 5)}), at_ms(3), sink);
     CHECK(sink.dialled.empty());
-    ring.on_message(node_id(30), msg::Neighbours{{member(30), member(20, 6)}}, at_ms(4), sink);
+    ring.on_message(node_id(30), told({member(30), member(20, 6)}), at_ms(4), sink);
     CHECK(sink.dialled.size() == 1);  // it was started again
 }
 
@@ -193,8 +199,7 @@ TEST_CASE("whatever comes and goes, members stay ordered and the epoch rises wit
                 case 1: ring.on_peer_down(node_id(peer), "gone", at_ms(now_ms), sink); break;
                 case 2: ring.on_message(node_id(peer), msg::Leave{"bye"}, at_ms(now_ms), sink); break;
                 case 3:
-                    ring.on_message(node_id(peer), msg::Neighbours{{member(action), member(peer, 9)}}, at_ms(now_ms),
-                                    sink);
+                    ring.on_message(node_id(peer), told({member(action), member(peer, 9)}), at_ms(now_ms), sink);
                     break;
                 default: ring.tick(at_ms(now_ms), sink); break;
             }

@@ -17,13 +17,18 @@ struct Envelope {
     bye @3 :Bye;
     ping @4 :UInt64;        # sequence
     pong @5 :UInt64;        # sequence of the ping it answers
-    neighbours @6 :List(Member);
-    leave @7 :Text;         # reason
-    nodeState @8 :NodeState;
-    work @9 :Work;
-    ack @10 :Ack;
-    result @11 :Result;
-    resultAck @12 :Frame;
+    findSuccessor @6 :FindSuccessor;
+    found @7 :Found;
+    getNeighbours @8 :GetNeighbours;
+    neighbours @9 :Neighbours;
+    notify @10 :Void;       # the sender holds the receiver for its successor
+    introduce @11 :Member;  # a node the receiver may not know
+    leave @12 :Text;        # reason
+    nodeState @13 :NodeState;
+    work @14 :Work;
+    ack @15 :Ack;
+    result @16 :Result;
+    resultAck @17 :Frame;
   }
 }
 
@@ -77,6 +82,32 @@ struct Frame {
 struct Durations {
   waitingUsec @0 :Int64;
   computingUsec @1 :Int64;
+}
+
+# -- The ring. Answers repeat the request's number.
+
+struct FindSuccessor {
+  request @0 :UInt64;
+  key @1 :Data;        # 20 bytes, as a node's
+}
+
+struct Found {
+  request @0 :UInt64;
+  done @1 :Bool;       # the sender is the key's predecessor, the members its successors; else: whom to ask next
+  members @2 :List(Member);  # at most 8
+}
+
+struct GetNeighbours {
+  request @0 :UInt64;  # not 0
+  knownVersion @1 :UInt64;   # 0: none
+}
+
+struct Neighbours {
+  request @0 :UInt64;  # 0: told unasked
+  version @1 :UInt64;
+  unchanged @2 :Bool;  # since the known version: the rest is empty
+  predecessor @3 :Member;    # null: none
+  successors @4 :List(Member);  # at most 64
 }
 
 # -- What a node tells its neighbours.

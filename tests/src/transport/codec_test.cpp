@@ -166,9 +166,13 @@ TEST_CASE("capnp decode reads every kind of message with the schema") {
     CHECK(text.find("failure = \"no room\"") != std::string::npos);
     text = decoded_by_capnp(*encode(msg::Ping{41}, {}), "ping");
     CHECK(text.find("ping = 41") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::Neighbours{{{{}, {}, "left", {"::1", 7070}}}}, {}), "neighbours");
+    text = decoded_by_capnp(*encode(msg::Neighbours{1, 2, false, {{{}, {}, "left", {"::1", 7070}}}, {}}, {}),
+                            "neighbours");
+    CHECK(text.find("predecessor = (") != std::string::npos);
     CHECK(text.find("name = \"left\"") != std::string::npos);
     CHECK(text.find("port = 7070") != std::string::npos);
+    text = decoded_by_capnp(*encode(msg::Notify{}, {}), "notify");
+    CHECK(text.find("notify = void") != std::string::npos);
     text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}}, {}), "ack");
     CHECK(text.find("limit = 77") != std::string::npos);
     CHECK(text.find("accepted = false") != std::string::npos);
@@ -195,9 +199,6 @@ TEST_CASE("what no node may send is refused when it is encoded, in words") {
     CHECK(refusal(msg::Work{}, {type}).find("type") != std::string::npos);
     CHECK(refusal(msg::Work{}, std::vector<HostTensor>(9, floats(1))).find("at most 8") != std::string::npos);
     CHECK(refusal(msg::Ping{}, {floats(1)}).find("only Work") != std::string::npos);
-    CHECK(refusal(msg::Neighbours{std::vector<msg::Member>(members_max + 1)}).find("members") != std::string::npos);
-    CHECK(refusal(msg::Neighbours{{{{}, {}, std::string(65, 'n'), {}}}}).find("name") != std::string::npos);
-    CHECK(refusal(msg::Neighbours{{{{}, {}, "two\nlines", {}}}}).find("name") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(2), Usec(1), true, {}}).find("before") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(-2), Usec(1), true, {}}).find("before") != std::string::npos);
     msg::NodeState state;
@@ -211,6 +212,36 @@ TEST_CASE("what no node may send is refused when it is encoded, in words") {
     msg::Work negative_duration;
     negative_duration.so_far.computing = Usec(-1);
     CHECK(refusal(negative_duration).find("duration") != std::string::npos);
+}
+
+TEST_CASE("ring messages that no node would send are refused in words") {
+    const msg::Member fine{{}, {}, "name", {"host", 1}};
+    const auto with = [&fine](auto change) {
+        msg::Member member = fine;
+        change(member);
+        return member;
+    };
+    const msg::Member long_name = with([](auto& m) { m.name = std::string(name_bytes_max + 1, 'n'); });
+    const msg::Member two_lines = with([](auto& m) { m.name = "two\nlines"; });
+    const msg::Member long_host = with([](auto& m) { m.endpoint.host = std::string(host_bytes_max + 1, 'h'); });
+    const msg::Member no_host = with([](auto& m) { m.endpoint.host.clear(); });
+    const msg::Member no_port = with([](auto& m) { m.endpoint.port = 0; });
+    for (const auto& [member, why] :
+         {std::pair{long_name, "name"}, std::pair{two_lines, "name"}, std::pair{long_host, "host"},
+          std::pair{no_host, "no host"}, std::pair{no_port, "no port"}}) {
+        CHECK(refusal(msg::Introduce{member}).find(why) != std::string::npos);
+        CHECK(refusal(msg::Found{1, false, {fine, member}}).find(why) != std::string::npos);
+        CHECK(refusal(msg::Neighbours{1, 1, false, member, {}}).find(why) != std::string::npos);
+        CHECK(refusal(msg::Neighbours{1, 1, false, std::nullopt, {fine, member}}).find(why) != std::string::npos);
+    }
+    CHECK(refusal(msg::Introduce{fine}).empty());
+    const std::vector<msg::Member> many(members_max + 1, fine);
+    CHECK(refusal(msg::Neighbours{1, 1, false, std::nullopt, many}).find("at most 64") != std::string::npos);
+    const std::vector<msg::Member> found(found_members_max + 1, fine);
+    CHECK(refusal(msg::Found{1, true, found}).find("at most 8") != std::string::npos);
+    CHECK(refusal(msg::GetNeighbours{0, 1}).find("no number") != std::string::npos);
+    CHECK(refusal(msg::Neighbours{1, 1, true, fine, {}}).find("not changed") != std::string::npos);
+    CHECK(refusal(msg::Neighbours{1, 1, true, std::nullopt, {fine}}).find("not changed") != std::string::npos);
 }
 
 TEST_CASE("a broken model's scores and too long a reason do not cost the result") {

@@ -55,7 +55,7 @@ inline msg::Member any_member() {
     return {any_node(),
             Incarnation{any<uint64_t>()},
             any_text(name_bytes_max),
-            {any_text(host_bytes_max), any<uint16_t>()}};
+            {"h" + any_text(host_bytes_max - 1), any_of_range<uint16_t>(1, UINT16_MAX)}};
 }
 
 /// A list whose length is mostly small, sometimes at its bound.
@@ -107,13 +107,26 @@ inline msg::Result any_result() {
     return result;
 }
 
+inline msg::Neighbours any_neighbours() {
+    msg::Neighbours neighbours{any<uint64_t>(), any<uint64_t>(), any<bool>(), std::nullopt, {}};
+    if (neighbours.unchanged) return neighbours;
+    if (any<bool>()) neighbours.predecessor = any_member();
+    neighbours.successors = any_list(members_max, any_member);
+    return neighbours;
+}
+
 inline Message any_message(size_t kind) {
     switch (kind) {
         case 0: return msg::Ping{any<uint64_t>()};
         case 1: return msg::Pong{any<uint64_t>()};
-        case 2: return msg::Neighbours{any_list(members_max, any_member)};
-        case 3: return msg::Leave{any_text(text_bytes_max)};
-        case 4: {
+        case 2: return msg::FindSuccessor{any<uint64_t>(), any_node()};
+        case 3: return msg::Found{any<uint64_t>(), any<bool>(), any_list(found_members_max, any_member)};
+        case 4: return msg::GetNeighbours{any_of_range<uint64_t>(1, INT64_MAX), any<uint64_t>()};
+        case 5: return any_neighbours();
+        case 6: return msg::Notify{};
+        case 7: return msg::Introduce{any_member()};
+        case 8: return msg::Leave{any_text(text_bytes_max)};
+        case 9: {
             msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), any_hash(), {}};
             state.gamma_s_per_parameter = *rc::gen::inRange(0, 1000000) * 1e-12;
             state.backlog = any_list(backlogs_max, [] {
@@ -121,14 +134,14 @@ inline Message any_message(size_t kind) {
             });
             return state;
         }
-        case 5: return any_work();
-        case 6: {
+        case 10: return any_work();
+        case 11: {
             msg::Ack ack{any<uint64_t>(), any<uint64_t>(), any_duration(), {}, any<bool>(), {}};
             ack.last_byte = ack.first_byte + any_duration();
             ack.credits = any_list(sources_max, [] { return msg::Credit{any_source(), any<uint64_t>()}; });
             return ack;
         }
-        case 7: return any_result();
+        case 12: return any_result();
         default: return msg::ResultAck{any_frame()};
     }
 }

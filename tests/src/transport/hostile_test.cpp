@@ -88,13 +88,14 @@ TEST_CASE("a peer that breaks the protocol after joining is dropped, and told wh
         std::vector<std::byte> control;
         std::vector<std::byte> bulk;
     };
-    auto malformed = joined(*encode(msg::Neighbours{{{}}}, {}));
+    const msg::Member neighbour{{}, {}, "name", {"host", 1}};
+    auto malformed = joined(*encode(msg::Found{1, true, {neighbour}}, {}));
     // After the table, the root pointer and the words that say what kind it is: a pointer to nowhere.
     std::fill(malformed.begin() + 32, malformed.end(), std::byte{0xff});
     const std::vector<Offence> offences = {
         {"tensors on the control lane", "wrong connection", joined(*encode(msg::Work{}, {})), {}},
         {"a heartbeat on the bulk lane", "wrong connection", {}, joined(*encode(msg::Ping{}, {}))},
-        {"a second hello", "handshake again", joined(encode(Hello{})), {}},
+        {"a second hello", "handshake again", joined(encode(Hello{"eddy", neighbour, {}, {}, true, {}, {}})), {}},
         {"a malformed message", "malformed", malformed, {}},
         {"zeros", "empty message", std::vector<std::byte>(64), {}},
     };
