@@ -44,6 +44,8 @@ control::NodeStatus NodeRuntime::status() const {
     status.address = address(endpoint_);
     status.model = parts_.card.name;
     status.stopping = stopping_;
+    status.ring_epoch = core_->ring().epoch();
+    if (parts_.profile.chain_hash != ContentHash{}) status.chain_hash = to_string(parts_.profile.chain_hash);
     const auto& ring = core_->ring();
     std::map<NodeId, std::string> names;
     for (const auto& member : ring.members()) {
@@ -58,6 +60,9 @@ control::NodeStatus NodeRuntime::status() const {
         row.self = member.id == parts_.identity.id;
         row.successor = member.id == ring.successor();
         row.predecessor = member.id == ring.predecessor();
+        row.incarnation = member.incarnation.value;
+        if (const Usec round_trip = ring.round_trip(member.id); round_trip > Usec{0})
+            row.round_trip_ms = to_seconds(round_trip) * 1e3;
         status.ring.push_back(row);
     }
     for (const auto& length : core_->queue_lengths()) {

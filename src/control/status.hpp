@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,17 +16,40 @@ inline constexpr std::string_view status_schema = "eddy.status/1";
 inline constexpr size_t status_bytes_max = size_t{4} << 20;
 inline constexpr size_t status_rows_max = 4096;
 
-/// A ring member as this node sees it.
+/// Frames that a member reported waiting at it.
+struct MemberBacklog {
+    std::string source;  ///< whose frames: as in QueueLength
+    uint64_t layer = 0;  ///< where they resume
+    uint64_t frames = 0;
+    friend bool operator==(const MemberBacklog&, const MemberBacklog&) = default;
+};
+
+/// A ring member as this node sees it. What is empty is not known: no message has said it yet.
 struct RingMember {
     std::string id;  ///< 40 hexadecimal digits
     std::string name;
     std::string address;               ///< host:port that others dial
-    double age_s = 0;                  ///< since it was last heard of; 0 for the node itself
+    double age_s = 0;                  ///< for how long this node has had it in its ring
     double gamma_s_per_parameter = 0;  ///< 0: unknown, or it cannot compute
     bool self = false;
     bool successor = false;
     bool predecessor = false;
+    uint64_t incarnation = 0;
+    std::optional<double> heard_ms_ago;   ///< its last sign of life
+    std::optional<double> round_trip_ms;  ///< of heartbeats
+    std::optional<double> bandwidth_bytes_per_s;
+    std::string chain_hash;  ///< of its model's layers; empty: none, or not known
+    std::optional<std::vector<MemberBacklog>> backlog;
     friend bool operator==(const RingMember&, const RingMember&) = default;
+};
+
+/// An address that this node tried and could not join through; it goes on trying.
+struct Unreached {
+    std::string address;  ///< as in the configuration, or as told by others
+    std::string problem;  ///< a word for programs: "refused", "timeout", "wrong_key", …
+    std::string reason;   ///< for people
+    double ago_s = 0;     ///< since the last try
+    friend bool operator==(const Unreached&, const Unreached&) = default;
 };
 
 struct QueueLength {
@@ -60,15 +84,19 @@ struct NodeStatus {
     std::string address;  ///< where it listens
     std::string model;    ///< name of the model; empty: it only relays
     bool stopping = false;
+    std::string chain_hash;        ///< 64 hexadecimal digits; empty without a model
+    uint64_t ring_epoch = 0;       ///< rises with every change of `ring`
     std::vector<RingMember> ring;  ///< in ring order, this node first
     std::vector<QueueLength> queues;
     std::vector<SourceCounts> sources;
+    std::vector<Unreached> unreached;
     friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
 };
 
 /// One line of JSON, newline included.
 std::string to_json(const NodeStatus& status);
-/// Error `invalid` for anything that is not a status of this version, with the place in it.
+/// Error `invalid` for anything that is not a status of this version, with the place in it. Members that came into
+/// eddy.status/1 later (from `chain_hash` and `incarnation` on, and `unreached`) may be missing.
 Result<NodeStatus> from_json(std::string_view text);
 
 /// For people: a heading line, then ring, sources and queues as tables.

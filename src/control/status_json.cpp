@@ -9,6 +9,26 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Fields = JsonFields<Json>;
 
+// Before the template, which finds only what it has seen.
+Json to_value(const MemberBacklog& backlog);
+Json to_value(const RingMember& member);
+Json to_value(const QueueLength& queue);
+Json to_value(const SourceCounts& source);
+Json to_value(const Unreached& unreached);
+
+template <class Row>
+Json list(const std::vector<Row>& rows) {
+    Json values = Json::array();
+    for (const Row& row : rows) values.push_back(to_value(row));
+    return values;
+}
+
+Json to_value(const MemberBacklog& backlog) {
+    return {{"source", backlog.source}, {"layer", backlog.layer}, {"frames", backlog.frames}};
+}
+
+Json to_value(const std::optional<double>& number) { return number ? Json(*number) : Json(nullptr); }
+
 Json to_value(const RingMember& member) {
     return {{"id", member.id},
             {"name", member.name},
@@ -17,7 +37,20 @@ Json to_value(const RingMember& member) {
             {"gamma_s_per_parameter", member.gamma_s_per_parameter},
             {"self", member.self},
             {"successor", member.successor},
-            {"predecessor", member.predecessor}};
+            {"predecessor", member.predecessor},
+            {"incarnation", member.incarnation},
+            {"heard_ms_ago", to_value(member.heard_ms_ago)},
+            {"round_trip_ms", to_value(member.round_trip_ms)},
+            {"bandwidth_bytes_per_s", to_value(member.bandwidth_bytes_per_s)},
+            {"chain_hash", member.chain_hash},
+            {"backlog", member.backlog ? list(*member.backlog) : Json(nullptr)}};
+}
+
+Json to_value(const Unreached& unreached) {
+    return {{"address", unreached.address},
+            {"problem", unreached.problem},
+            {"reason", unreached.reason},
+            {"ago_s", unreached.ago_s}};
 }
 
 Json to_value(const QueueLength& queue) {
@@ -38,14 +71,51 @@ Json to_value(const SourceCounts& source) {
             {"completion_p50_ms", source.completion_p50_ms}};
 }
 
-template <class Row>
-Json list(const std::vector<Row>& rows) {
-    Json values = Json::array();
-    for (const Row& row : rows) values.push_back(to_value(row));
-    return values;
+/// Whether a member that came into the schema later is there and says something.
+bool told(const Json& value, const char* key) {
+    if (!value.is_object()) return false;
+    const auto member = value.find(key);
+    return member != value.end() && !member->is_null();
 }
 
-RingMember read_member(const Fields& fields) {
+/// Reads members of one JSON object that may be missing.
+class Later {
+public:
+    Later(const Json& value, const Fields& fields) : value_(value), fields_(fields) {}
+
+    void read(const char* key, std::string& into) const {
+        if (told(value_, key)) into = fields_.text(key);
+    }
+    void read(const char* key, uint64_t& into) const {
+        if (told(value_, key)) into = fields_.count(key);
+    }
+    void read(const char* key, std::optional<double>& into) const {
+        if (told(value_, key)) into = fields_.number(key);
+    }
+
+private:
+    const Json& value_;
+    const Fields& fields_;
+};
+
+MemberBacklog read_backlog(const Fields& fields) {
+    MemberBacklog backlog;
+    backlog.source = fields.text("source");
+    backlog.layer = fields.count("layer");
+    backlog.frames = fields.count("frames");
+    return backlog;
+}
+
+Unreached read_unreached(const Fields& fields) {
+    Unreached unreached;
+    unreached.address = fields.text("address");
+    unreached.problem = fields.text("problem");
+    unreached.reason = fields.text("reason", size_t{2} * 1024);
+    unreached.ago_s = fields.number("ago_s");
+    return unreached;
+}
+
+RingMember read_member(const Json& value, const Fields& fields, std::string& problem) {
     RingMember member;
     member.id = fields.text("id");
     member.name = fields.text("name");
@@ -55,6 +125,17 @@ RingMember read_member(const Fields& fields) {
     member.self = fields.flag("self");
     member.successor = fields.flag("successor");
     member.predecessor = fields.flag("predecessor");
+    const Later later(value, fields);
+    later.read("incarnation", member.incarnation);
+    later.read("heard_ms_ago", member.heard_ms_ago);
+    later.read("round_trip_ms", member.round_trip_ms);
+    later.read("bandwidth_bytes_per_s", member.bandwidth_bytes_per_s);
+    later.read("chain_hash", member.chain_hash);
+    if (!told(value, "backlog")) return member;
+    member.backlog.emplace();
+    fields.list("backlog", status_rows_max, [&](const Json& item, const std::string& place) {
+        member.backlog->push_back(read_backlog(Fields(item, place, problem)));
+    });
     return member;
 }
 
@@ -94,9 +175,12 @@ std::string to_json(const NodeStatus& status) {
                         {"address", status.address},
                         {"model", status.model},
                         {"stopping", status.stopping},
+                        {"chain_hash", status.chain_hash},
+                        {"ring_epoch", status.ring_epoch},
                         {"ring", list(status.ring)},
                         {"queues", list(status.queues)},
-                        {"sources", list(status.sources)}};
+                        {"sources", list(status.sources)},
+                        {"unreached", list(status.unreached)}};
     return value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -118,8 +202,11 @@ Result<NodeStatus> from_json(std::string_view text) {
     status.address = fields.text("address");
     status.model = fields.text("model");
     status.stopping = fields.flag("stopping");
+    const Later later(value, fields);
+    later.read("chain_hash", status.chain_hash);
+    later.read("ring_epoch", status.ring_epoch);
     fields.list("ring", status_rows_max, [&](const Json& item, const std::string& place) {
-        status.ring.push_back(read_member(Fields(item, place, problem)));
+        status.ring.push_back(read_member(item, Fields(item, place, problem), problem));
     });
     fields.list("queues", status_rows_max, [&](const Json& item, const std::string& place) {
         status.queues.push_back(read_queue(Fields(item, place, problem)));
@@ -127,6 +214,10 @@ Result<NodeStatus> from_json(std::string_view text) {
     fields.list("sources", status_rows_max, [&](const Json& item, const std::string& place) {
         status.sources.push_back(read_source(Fields(item, place, problem)));
     });
+    if (told(value, "unreached"))
+        fields.list("unreached", status_rows_max, [&](const Json& item, const std::string& place) {
+            status.unreached.push_back(read_unreached(Fields(item, place, problem)));
+        });
     if (!problem.empty()) return invalid(problem);
     return status;
 }

@@ -31,31 +31,57 @@ std::string clean(std::string text) {
 
 std::string heading(const NodeStatus& status) {
     const std::string model = status.model.empty() ? "no model, relays only" : "model " + status.model;
-    return clean(fmt::format("{} ({}) of cluster {}, {}, up {}, incarnation {}, {}{}", status.name,
+    return clean(fmt::format("{} ({}) of cluster {}, {}, up {}, incarnation {}, ring epoch {}, {}{}", status.name,
                              status.id.substr(0, 8), status.cluster, status.address, duration(status.uptime_s),
-                             status.incarnation, model, status.stopping ? ", stopping" : "")) +
+                             status.incarnation, status.ring_epoch, model, status.stopping ? ", stopping" : "")) +
            "\n";
+}
+
+std::string marks(const RingMember& member) {
+    std::string text;
+    for (const auto& [set, mark] :
+         {std::pair{member.self, "this node"}, {member.successor, "successor"}, {member.predecessor, "predecessor"}})
+        if (set) text += (text.empty() ? "" : ", ") + std::string(mark);
+    return text;
+}
+
+/// "-": not known.
+std::string measured(const std::optional<double>& value, const char* format, double factor = 1) {
+    return value ? fmt::format(fmt::runtime(format), *value * factor) : "-";
+}
+
+std::string waiting(const RingMember& member) {
+    if (!member.backlog) return "-";
+    uint64_t frames = 0;
+    for (const MemberBacklog& backlog : *member.backlog) frames += backlog.frames;
+    return number(frames);
 }
 
 std::string ring_table(const NodeStatus& status) {
     TextTable table({{"ring", Align::left},
                      {"id", Align::left},
                      {"address", Align::left},
-                     {"heard s ago"},
+                     {"for"},
+                     {"heard ms ago"},
+                     {"round trip ms"},
+                     {"Mbit/s"},
+                     {"waiting frames"},
                      {"γ ns/parameter"},
                      {"", Align::left}});
-    for (const RingMember& member : status.ring) {
-        std::string marks;
-        for (const auto& [set, mark] : {std::pair{member.self, "this node"},
-                                        {member.successor, "successor"},
-                                        {member.predecessor, "predecessor"}})
-            if (set) marks += (marks.empty() ? "" : ", ") + std::string(mark);
+    for (const RingMember& member : status.ring)
         table.add_row(
-            {member.name, member.id.substr(0, 8), member.address,
-             member.self ? "-" : fmt::format("{:.1f}", member.age_s),
+            {member.name, member.id.substr(0, 8), member.address, duration(member.age_s),
+             measured(member.heard_ms_ago, "{:.0f}"), measured(member.round_trip_ms, "{:.1f}"),
+             measured(member.bandwidth_bytes_per_s, "{:.3g}", 8e-6), waiting(member),
              member.gamma_s_per_parameter > 0 ? fmt::format("{:.3g}", member.gamma_s_per_parameter * 1e9) : "-",
-             marks});
-    }
+             marks(member)});
+    return table.str();
+}
+
+std::string unreached_table(const NodeStatus& status) {
+    TextTable table({{"not reached", Align::left}, {"tried"}, {"why", Align::left}});
+    for (const Unreached& unreached : status.unreached)
+        table.add_row({unreached.address, duration(unreached.ago_s) + " ago", unreached.reason});
     return table.str();
 }
 
@@ -90,6 +116,7 @@ std::string queue_table(const NodeStatus& status) {
 
 std::string print_tables(const NodeStatus& status) {
     std::string text = heading(status) + "\n" + ring_table(status);
+    if (!status.unreached.empty()) text += "\n" + unreached_table(status);
     if (!status.sources.empty()) text += "\n" + source_table(status);
     if (!status.queues.empty()) text += "\n" + queue_table(status);
     return text;

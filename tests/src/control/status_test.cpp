@@ -17,9 +17,20 @@ NodeStatus sample() {
     status.uptime_s = 75.25;
     status.address = "127.0.0.1:7070";
     status.model = "ssdlite";
-    RingMember self{status.id, "a", status.address, 0, 3.25e-9, true, false, false};
-    RingMember other{"aabbccddeeff0011223300112233445566778899", "b", "127.0.0.1:7071", 0.25, 0, false, true, true};
+    status.chain_hash = std::string(64, 'c');
+    status.ring_epoch = 7;
+    RingMember self{status.id, "a", status.address, 75, 3.25e-9, true, false, false};
+    self.incarnation = 4;
+    self.chain_hash = status.chain_hash;
+    self.backlog = {{"front", 3, 2}, {"b#0", 11, 40}};
+    RingMember other{"aabbccddeeff0011223300112233445566778899", "b", "127.0.0.1:7071", 62, 0, false, true, true};
+    other.incarnation = 9;
+    other.heard_ms_ago = 120.4;
+    other.round_trip_ms = 1.26;
+    other.bandwidth_bytes_per_s = 2.5e6;
+    other.backlog.emplace();
     status.ring = {self, other};
+    status.unreached = {{"10.0.0.7:7070", "timeout", "no answer", 3.5}};
     status.queues = {{"front", "reservoir", 1, 8}, {"front", "distributed", 2, 0}};
     status.sources = {{"front", "live", 150, 149, 140, 2, 5, 3, 4.6666, 412.5}, {"yard", "ended"}};
     return status;
@@ -55,6 +66,11 @@ TEST_CASE("every member that a tool relies on is in the JSON") {
     CHECK(json.at("uptime_s") == 75.25);
     CHECK(json.at("ring").at(1).at("successor") == true);
     CHECK(json.at("ring").at(0).at("gamma_s_per_parameter") == 3.25e-9);
+    CHECK(json.at("ring").at(0).at("backlog").at(1).at("frames") == 40);
+    CHECK(json.at("ring").at(1).at("round_trip_ms") == 1.26);
+    CHECK(json.at("ring").at(1).at("bandwidth_bytes_per_s") == 2.5e6);
+    CHECK(json.at("ring_epoch") == 7);
+    CHECK(json.at("unreached").at(0).at("problem") == "timeout");
     CHECK(json.at("queues").at(0).at("frames_max") == 8);
     CHECK(json.at("sources").at(0).at("in_flight") == 3);
 }
@@ -70,6 +86,12 @@ TEST_CASE("what is no status is refused with its place") {
     CHECK(refused("/incarnation", -1) == "status.incarnation: allowed: a whole number of at least 0");
     CHECK(refused("/ring/1/age_s", "old") == "status.ring[1].age_s: allowed: a number");
     CHECK(refused("/ring/0/self", 1) == "status.ring[0].self: allowed: true or false");
+    CHECK(refused("/ring/1/heard_ms_ago", "long") == "status.ring[1].heard_ms_ago: allowed: a number");
+    CHECK(refused("/ring/0/backlog", 2) == "status.ring[0].backlog: allowed: a list of at most 4096");
+    CHECK(refused("/ring/0/backlog/1/frames", "x") ==
+          "status.ring[0].backlog[1].frames: allowed: a whole number of at least 0");
+    CHECK(refused("/ring_epoch", 1.5) == "status.ring_epoch: allowed: a whole number of at least 0");
+    CHECK(refused("/unreached/0", "x") == "status.unreached[0]: allowed: an object");
     CHECK(refused("/queues", nullptr) == "status.queues: allowed: a list of at most 4096");
     CHECK(refused("/sources/1", 5) == "status.sources[1]: allowed: an object");
     for (const std::string& text :
@@ -87,13 +109,47 @@ TEST_CASE("a status altered in any byte is read or refused, and whatever is read
     }));
 }
 
-TEST_CASE("the tables show ring, sources and queues in order, with units") {
+TEST_CASE("a status of an older node, without what came later, is read") {
+    auto json = nlohmann::json::parse(to_json(sample()));
+    for (const char* key : {"chain_hash", "ring_epoch", "unreached"}) json.erase(key);
+    for (auto& member : json["ring"])
+        for (const char* key :
+             {"incarnation", "heard_ms_ago", "round_trip_ms", "bandwidth_bytes_per_s", "chain_hash", "backlog"})
+            member.erase(key);
+    const auto status = from_json(json.dump());
+    REQUIRE(status.ok());
+    CHECK(status->ring_epoch == 0);
+    CHECK(status->unreached.empty());
+    CHECK(status->ring.at(1).name == "b");
+    CHECK_FALSE(status->ring.at(1).heard_ms_ago.has_value());
+    CHECK_FALSE(status->ring.at(1).backlog.has_value());
+}
+
+TEST_CASE("what is not known is null, which differs from nothing waiting") {
+    NodeStatus status = sample();
+    status.ring[1].backlog.reset();
+    status.ring[1].round_trip_ms.reset();
+    const auto json = nlohmann::json::parse(to_json(status));
+    CHECK(json.at("ring").at(1).at("backlog").is_null());
+    CHECK(json.at("ring").at(1).at("round_trip_ms").is_null());
+    CHECK(*from_json(to_json(status)) == status);
+    CHECK(nlohmann::json::parse(to_json(sample())).at("ring").at(1).at("backlog").empty());
+    CHECK(*from_json(to_json(sample())) != status);
+}
+
+TEST_CASE("the tables show ring, what is not reached, sources and queues in order, with units") {
     CHECK(print_tables(sample()) ==
-          "a (00112233) of cluster porch, 127.0.0.1:7070, up 1 min 15 s, incarnation 4, model ssdlite\n"
+          "a (00112233) of cluster porch, 127.0.0.1:7070, up 1 min 15 s, incarnation 4, ring epoch 7, model ssdlite\n"
           "\n"
-          "ring  id        address         heard s ago  γ ns/parameter\n"
-          "a     00112233  127.0.0.1:7070            -            3.25  this node\n"
-          "b     aabbccdd  127.0.0.1:7071          0.2               -  successor, predecessor\n"
+          "ring  id        address                for  heard ms ago  round trip ms  Mbit/s  waiting frames  γ "
+          "ns/parameter\n"
+          "a     00112233  127.0.0.1:7070  1 min 15 s             -              -       -              42            "
+          "3.25  this node\n"
+          "b     aabbccdd  127.0.0.1:7071   1 min 2 s           120            1.3      20               0             "
+          "  -  successor, predecessor\n"
+          "\n"
+          "not reached      tried  why\n"
+          "10.0.0.7:7070  3 s ago  no answer\n"
           "\n"
           "source  state  captured  admitted  completed  failed  dropped  in flight  frames/s  p50 ms\n"
           "front   live        150       149        140       2        5          3      4.67   412.5\n"
