@@ -30,6 +30,8 @@ struct Hello {
     bool keyed = false;
     std::optional<Nonce> session;
     ContentHash chain_hash;
+    Usec wall_clock{0};  ///< 0: not told, or not between 1970 and the year 10000
+    bool probe = false;
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Proof {

@@ -53,7 +53,7 @@ Connection::Connection(uint64_t number, ConnectionOwner& owner, std::unique_ptr<
 void Connection::start() {
     if (handshake_.role() == Role::dialler) {
         write(raw_bytes(handshake_.preamble()));
-        write(handshake_.hello());
+        write(handshake_.hello(real_wall_clock()));
     }
     stream_->read(*this);
 }
@@ -159,6 +159,7 @@ void Connection::written(uint64_t bytes) {
 void Connection::on_preamble() {
     const auto theirs = decode_preamble(preamble_);
     if (!theirs) return fail(DialFailure::not_eddy, "does not speak Eddy's protocol");
+    their_version_ = theirs->version;
     if (theirs->version != protocol_version) {
         // The other version reads this one's number from the answer.
         if (handshake_.role() == Role::acceptor) write(raw_bytes(handshake_.preamble()));
@@ -205,7 +206,7 @@ void Connection::on_hello(const Hello& hello, const RawMessage& raw) {
         refuse(refused, real_now() + refusal_linger);
         return owner_.on_ended(*this, dial_failure(refused.why), refused.text);
     }
-    write(handshake_.role() == Role::acceptor ? handshake_.hello() : encode(handshake_.proof()));
+    write(handshake_.role() == Role::acceptor ? handshake_.hello(real_wall_clock()) : encode(handshake_.proof()));
     stage_ = Stage::proof;
 }
 

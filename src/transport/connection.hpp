@@ -26,12 +26,12 @@ public:
     virtual Refused on_proved(Connection& connection) = 0;
     /// The handshake is through on this connection.
     virtual void on_ready(Connection& connection) = 0;
-    virtual void on_delivery(Connection& connection, Delivery delivery, uint64_t bytes) = 0;
-    virtual void on_partial(Connection& connection) = 0;
-    virtual void on_bye(Connection& connection, const std::string& reason) = 0;
-    virtual void on_unknown(Connection& connection, const std::string& what) = 0;
-    virtual void on_written(Connection& connection, uint64_t bytes) = 0;
-    virtual void on_bytes_in(Connection& connection, uint64_t bytes) = 0;
+    virtual void on_delivery(Connection& /*connection*/, Delivery, uint64_t /*bytes*/) {}
+    virtual void on_partial(Connection& /*connection*/) {}
+    virtual void on_bye(Connection& /*connection*/, const std::string& /*reason*/) {}
+    virtual void on_unknown(Connection& /*connection*/, const std::string& /*what*/) {}
+    virtual void on_written(Connection& /*connection*/, uint64_t /*bytes*/) {}
+    virtual void on_bytes_in(Connection& /*connection*/, uint64_t /*bytes*/) {}
     /// It came to an end that the owner did not ask for; at most once. `failure` is for whoever dialled.
     virtual void on_ended(Connection& connection, DialFailure failure, const std::string& reason) = 0;
     /// Nothing is left of it: after on_ended, or after a polite end that the owner asked for. Not after cut().
@@ -69,6 +69,8 @@ public:
     [[nodiscard]] uint64_t number() const { return number_; }
     [[nodiscard]] Stage stage() const { return stage_; }
     [[nodiscard]] const Handshake& handshake() const { return handshake_; }
+    /// Of the protocol; nothing before their preamble is here.
+    [[nodiscard]] const std::optional<uint16_t>& their_version() const { return their_version_; }
     [[nodiscard]] const Address& remote() const { return remote_; }
     [[nodiscard]] uint64_t queued_bytes() const { return stream_ ? stream_->queued_bytes() : 0; }
     [[nodiscard]] uint64_t tx_bytes() const { return tx_bytes_; }
@@ -101,6 +103,7 @@ private:
     Stage stage_ = Stage::preamble;
     PreambleBytes preamble_{};
     size_t preamble_filled_ = 0;
+    std::optional<uint16_t> their_version_;
     std::optional<RawMessage> early_;  ///< came before the other lane stood
     Instant deadline_;                 ///< of the handshake, or of lingering
     Instant first_byte_{};             ///< of the current message

@@ -12,6 +12,8 @@
 namespace eddy::transport {
 namespace {
 
+constexpr Usec wall_clock_end = std::chrono::sys_days(std::chrono::January / 1 / 10000).time_since_epoch();
+
 /// Thrown inside decode() only, caught at its end.
 struct Malformed {
     std::string why;
@@ -198,13 +200,17 @@ Hello get(wire::Hello::Reader from) {
     Hello hello;
     hello.cluster = get_name("the cluster's name", from.getCluster(), name_bytes_max);
     hello.member = get(from.getMember());
-    if (hello.member.endpoint.port == 0) malformed("a node says that it listens on port 0");
+    hello.probe = from.getProbe();
+    if (hello.member.endpoint.port == 0 && !hello.probe) malformed("a node says that it listens on port 0");
     copy_exactly("an instance", from.getInstance(), hello.instance);
     copy_exactly("a nonce", from.getNonce(), hello.nonce);
     hello.keyed = from.getKeyed();
     const auto session = from.getSession();
     if (session.size() != 0) copy_exactly("a session", session, hello.session.emplace());
     hello.chain_hash = get_hash(from.getChainHash());
+    // Differences of bounded numbers do not overflow.
+    if (from.getWallClockUsec() > 0 && Usec(from.getWallClockUsec()) < wall_clock_end)
+        hello.wall_clock = Usec(from.getWallClockUsec());
     return hello;
 }
 

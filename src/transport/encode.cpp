@@ -288,6 +288,8 @@ Encoded encode(const Hello& hello) {
         out.setKeyed(hello.keyed);
         if (hello.session) out.setSession(data_of(*hello.session));
         out.setChainHash(data_of(hello.chain_hash));
+        out.setWallClockUsec(hello.wall_clock.count());
+        out.setProbe(hello.probe);
     });
 }
 

@@ -60,6 +60,7 @@ Handshake::Handshake(const Identity& identity, Role role, const Nonce& nonce, La
     ours_.keyed = !identity.key.empty();
     ours_.session = session;
     ours_.chain_hash = identity.chain_hash;
+    ours_.probe = identity.probe;
 }
 
 bool Handshake::on_preamble(const Preamble& theirs) {
@@ -70,7 +71,8 @@ bool Handshake::on_preamble(const Preamble& theirs) {
 
 PreambleBytes Handshake::preamble() const { return encode(Preamble{protocol_version, lane_, role_}); }
 
-Encoded Handshake::hello() {
+Encoded Handshake::hello(Usec wall_clock) {
+    ours_.wall_clock = wall_clock;
     Encoded encoded = encode(ours_);
     our_hello_ = digest_of(std::span(encoded.pieces).subspan(1));  // the segments, without their table
     return encoded;
@@ -78,14 +80,19 @@ Encoded Handshake::hello() {
 
 Refused Handshake::on_hello(const Hello& hello, const RawMessage& raw) {
     theirs_ = hello;
+    heard_ = true;
     their_hello_ = digest_of(raw.segments);
     if (hello.cluster != identity_.cluster)
         return {Refusal::other_cluster, "this node is of cluster \"" + identity_.cluster + "\", the other of \"" +
                                             hello.cluster + "\" ([cluster] name)"};
     if (hello.instance == identity_.instance) return {Refusal::self, "this is the very node that dials"};
-    if (hello.member.id == identity_.member.id)
+    const bool probe = hello.probe || ours_.probe;
+    if (hello.probe && (role_ == Role::dialler || lane_ != Lane::control))
+        return {Refusal::malformed, "a probe where there must be none"};
+    if (hello.member.id == identity_.member.id && !probe)
         return {Refusal::claimed, "node id " + short_name(hello.member.id) + " is already that of \"" +
-                                      identity_.member.name + "\": every node needs a name or id of its own"};
+                                      identity_.member.name +
+                                      "\": every node needs a name or id, and a data_dir, of its own"};
     if (hello.keyed == identity_.key.empty())
         return {Refusal::wrong_key, identity_.key.empty() ? "the other side has a [cluster] key, this node has none"
                                                           : "this node has a [cluster] key, the other side has none"};

@@ -62,6 +62,7 @@ struct Identity {
     msg::Member member;
     Instance instance{};
     ContentHash chain_hash;
+    bool probe = false;  ///< only asks; its member's id claims nothing
 };
 
 /// One side of one connection's handshake. The caller moves the bytes and decides about refusals of its own.
@@ -73,7 +74,7 @@ public:
     /// An acceptor learns the lane from the dialler. False: the other end plays this end's role, or the wrong lane.
     bool on_preamble(const Preamble& theirs);
     [[nodiscard]] PreambleBytes preamble() const;
-    Encoded hello();
+    Encoded hello(Usec wall_clock);
 
     /// Their Hello, with the bytes it came in. Answers whether to go on.
     Refused on_hello(const Hello& hello, const RawMessage& raw);
@@ -82,6 +83,8 @@ public:
 
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Lane lane() const { return lane_; }
+    /// Their Hello is here, whatever became of it.
+    [[nodiscard]] bool heard() const { return heard_; }
     [[nodiscard]] const Hello& theirs() const { return theirs_; }
     /// The acceptor's nonce on a control connection: names the session that its bulk connection joins.
     [[nodiscard]] const Nonce& session() const { return role_ == Role::acceptor ? ours_.nonce : theirs_.nonce; }
@@ -94,6 +97,7 @@ private:
     Lane lane_;
     Hello ours_;
     Hello theirs_;
+    bool heard_ = false;
     Digest our_hello_{};  ///< hashes of the Hellos' bytes
     Digest their_hello_{};
 };

@@ -197,6 +197,7 @@ Refused Network::Impl::dialler_hello(Dials::iterator dial, Connection& connectio
 
 Refused Network::Impl::on_proved(Connection& connection) {
     if (connection.handshake().role() == Role::dialler) return {};
+    if (connection.handshake().theirs().probe) return {};
     if (connection.handshake().lane() == Lane::control) return acceptor_proved(connection);
     if (candidate_of(connection) == candidates.end()) return {Refusal::no_session, "its control connection has gone"};
     return {};
@@ -232,6 +233,8 @@ void Network::Impl::on_ready(Connection& connection) {
     const Hello& hello = connection.handshake().theirs();
     const bool control = connection.handshake().lane() == Lane::control;
     if (connection.handshake().role() == Role::acceptor) {
+        // Who only asks has heard everything, and becomes no peer.
+        if (hello.probe) return connection.bye("answered", loop.now() + bye_linger);
         if (control) {
             Session& session = candidates[connection.number()];
             session.member = hello.member;

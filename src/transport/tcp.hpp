@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "eddy/messages.hpp"
 #include "eddy/result.hpp"
@@ -43,6 +45,11 @@ public:
         DialFailure kind = DialFailure::unreachable;
         std::string reason;
     };
+    struct Attempt {
+        Address address;
+        Usec took{0};
+        std::string failure;  ///< empty: connected
+    };
     /// Called once, from the loop, unless the dial is destroyed before. May destroy the dial.
     using Done = std::function<void(std::unique_ptr<Stream>, Failure)>;
 
@@ -50,6 +57,10 @@ public:
     ~TcpDial();
     TcpDial(const TcpDial&) = delete;
     TcpDial& operator=(const TcpDial&) = delete;
+
+    /// How it went, for whoever wants to know more than the end.
+    [[nodiscard]] Usec resolved_after() const;
+    [[nodiscard]] const std::vector<Attempt>& attempts() const;
 
 private:
     struct State;

@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "eddy/real_clock.hpp"
 #include "src/transport/loop_handles.hpp"
 #include "src/transport/tcp.hpp"
 #include "src/transport/tcp_stream.hpp"
@@ -37,6 +38,9 @@ struct TcpDial::State : std::enable_shared_from_this<TcpDial::State> {
     Failure last{DialFailure::unresolved, "the name has no address"};
     TcpStream::Handle* trying = nullptr;  ///< its connect request is under way
     Timer* timer = nullptr;
+    Instant begun_at = real_now();  ///< the name's resolution, then each attempt
+    Usec resolved_after{0};
+    std::vector<Attempt> attempts;
 
     ~State() {
         if (timer != nullptr) {
@@ -88,6 +92,7 @@ struct TcpDial::State : std::enable_shared_from_this<TcpDial::State> {
 
     void resolved(int result, const addrinfo* found) {
         if (!done) return;
+        resolved_after = real_now() - begun_at;
         if (result != 0) last = {DialFailure::unresolved, "the name does not resolve: " + uv_text(result)};
         for (; found != nullptr && addresses.size() < addresses_max; found = found->ai_next) {
             sockaddr_storage address{};
@@ -105,12 +110,18 @@ struct TcpDial::State : std::enable_shared_from_this<TcpDial::State> {
                 State* due = static_cast<Timer*>(fired->data)->state;
                 const auto self = due->shared_from_this();
                 if (due->trying != nullptr) {
-                    due->last = {DialFailure::timeout, "no answer"};
+                    due->failed({DialFailure::timeout, "no answer"});
                     due->abandon();
                 }
                 due->next();
             },
             timeout_ms, 0);
+    }
+
+    void failed(Failure failure) {
+        attempts.back().took = real_now() - begun_at;
+        attempts.back().failure = failure.reason;
+        last = std::move(failure);
     }
 
     /// Its request is called back with UV_ECANCELED, and frees itself.
@@ -125,6 +136,8 @@ struct TcpDial::State : std::enable_shared_from_this<TcpDial::State> {
         if (addresses.empty()) return tell(nullptr, last);
         const sockaddr_storage address = addresses.back();
         addresses.pop_back();
+        attempts.push_back({address_of(reinterpret_cast<const sockaddr*>(&address)), Usec(0), ""});
+        begun_at = real_now();
         trying = new TcpStream::Handle;
         uv_tcp_init(loop, &trying->tcp);
         trying->tcp.data = trying;
@@ -141,7 +154,7 @@ struct TcpDial::State : std::enable_shared_from_this<TcpDial::State> {
         if (status != 0) {
             delete request;
             abandon();
-            last = {DialFailure::unreachable, uv_text(status)};
+            failed({DialFailure::unreachable, uv_text(status)});
             return next();
         }
         start_timer(static_cast<uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count()));
@@ -151,9 +164,10 @@ struct TcpDial::State : std::enable_shared_from_this<TcpDial::State> {
         if (handle != trying || result == UV_ECANCELED) return;
         if (result == 0) {
             trying = nullptr;
+            attempts.back().took = real_now() - begun_at;
             return tell(std::make_unique<TcpStream>(handle), {});
         }
-        last = {result == UV_ETIMEDOUT ? DialFailure::timeout : DialFailure::unreachable, uv_text(result)};
+        failed({result == UV_ETIMEDOUT ? DialFailure::timeout : DialFailure::unreachable, uv_text(result)});
         abandon();
         next();
     }
@@ -173,5 +187,8 @@ TcpDial::~TcpDial() {
     state_->abandon();
     uv_timer_stop(&state_->timer->handle);
 }
+
+Usec TcpDial::resolved_after() const { return state_->resolved_after; }
+const std::vector<TcpDial::Attempt>& TcpDial::attempts() const { return state_->attempts; }
 
 }  // namespace eddy::transport

@@ -42,6 +42,8 @@ struct Hello {
   keyed @4 :Bool;      # a cluster key is set; only then do the proofs say anything
   session @5 :Data;    # bulk, dialler: the acceptor's nonce on the control connection this one belongs to
   chainHash @6 :Data;  # empty: no model
+  wallClockUsec @7 :Int64;   # since the Unix epoch, when this was said; for people to compare, nothing depends on it
+  probe @8 :Bool;      # dialler: only asks who is here; both prove themselves, then the connection ends
 }
 
 struct Proof {

@@ -15,10 +15,11 @@ struct ByHand {
     Nonce nonce{};
     Handshake handshake;
     Stranger& socket;
+    Usec clock{0};
 
     ByHand(Stranger& socket_, uint8_t id, const std::string& key, Lane lane = Lane::control,
-           std::optional<Nonce> session = std::nullopt, Role role = Role::dialler)
-        : identity(identity_of(id, key)),
+           std::optional<Nonce> session = std::nullopt, Role role = Role::dialler, bool probe = false)
+        : identity(identity_of(id, key, probe)),
           nonce(*random_nonce()),
           handshake(identity, role, nonce, lane, session),
           socket(socket_) {}
@@ -26,7 +27,7 @@ struct ByHand {
     /// Says hello and hears the answer.
     Packet greet(Loop& loop) {
         socket.say(handshake.preamble());
-        socket.say(handshake.hello());
+        socket.say(handshake.hello(clock));
         const auto raw = socket.wait_for_message(loop);
         Packet packet = *decode(raw);
         if (const auto* hello = std::get_if<Hello>(&packet))
@@ -45,7 +46,7 @@ struct ByHand {
         REQUIRE(handshake.on_preamble(*decode_preamble(theirs)));
         CHECK(handshake.on_hello(std::get<Hello>(*decode(first)), first).why == Refusal::none);
         socket.say(handshake.preamble());
-        socket.say(handshake.hello());
+        socket.say(handshake.hello(clock));
         return *decode(socket.wait_for_message(loop));
     }
     Packet prove(Loop& loop) { return prove(loop, handshake.proof()); }

@@ -95,7 +95,9 @@ TEST_CASE("the handshake's messages come back as they were") {
                     any_bytes<32>(),
                     any<bool>(),
                     std::nullopt,
-                    any_hash()};
+                    any_hash(),
+                    any_duration(),
+                    any<bool>()};
         if (any<bool>()) hello.session = any_bytes<32>();
         const auto back = [](const Encoded& encoded) { return decode_bytes(joined(encoded)).value(); };
         RC_ASSERT(std::get<Hello>(back(encode(hello))) == hello);

@@ -202,9 +202,9 @@ TEST_CASE("a proof binds the role, the lane, both nonces and what was said") {
     const auto meet = [](Handshake& dialler, Handshake& acceptor) {
         REQUIRE(acceptor.on_preamble(Preamble{protocol_version, dialler.lane(), Role::dialler}));
         const auto raw_of = [](const Encoded& encoded) { return *assemble(joined(encoded)); };
-        const auto first = raw_of(dialler.hello());
+        const auto first = raw_of(dialler.hello(Usec(0)));
         CHECK(acceptor.on_hello(std::get<Hello>(*decode(first)), first).why == Refusal::none);
-        const auto second = raw_of(acceptor.hello());
+        const auto second = raw_of(acceptor.hello(Usec(0)));
         CHECK(dialler.on_hello(std::get<Hello>(*decode(second)), second).why == Refusal::none);
     };
     const auto nonce = [](uint8_t fill) {
@@ -281,7 +281,7 @@ TEST_CASE("silence at any point of the handshake ends the connection") {
     Stranger slow(victim.endpoint);
     ByHand torn(slow, 8, "key");
     slow.say(torn.handshake.preamble());
-    const auto bytes = joined(torn.handshake.hello());
+    const auto bytes = joined(torn.handshake.hello(Usec(0)));
     slow.say(std::span(bytes).first(bytes.size() / 2));
     for (Stranger* stranger : {&mute, &half, &hello, &slow}) CHECK(stranger->wait_for_hang_up(loop));
     CHECK(victim.logged("took too long"));

@@ -110,12 +110,13 @@ private:
 };
 
 /// Everything a well-meant stranger of the cluster would say of itself.
-inline Identity identity_of(uint8_t id, const std::string& key) {
+inline Identity identity_of(uint8_t id, const std::string& key, bool probe = false) {
     Identity identity;
     identity.cluster = "eddy";
     identity.key = key;
     identity.member = {id_of(id), Incarnation{1}, "stranger", {"127.0.0.1", 1}};
     identity.instance.fill(id);
+    identity.probe = probe;
     return identity;
 }
 
