@@ -9,8 +9,6 @@
 // Single thread. Everything follows from the seed and the calls made. Instants begin at zero.
 #pragma once
 
-#include <array>
-#include <deque>
 #include <functional>
 #include <set>
 #include <span>
@@ -20,36 +18,11 @@
 
 #include "eddy/messages.hpp"
 #include "eddy/random.hpp"
-#include "sim/event_queue.hpp"
 #include "sim/faults.hpp"
+#include "sim/machine.hpp"
 #include "sim/pool.hpp"
 
 namespace eddy::sim {
-
-/// A message that arrived, with what it carried. The host may move from it.
-struct Delivery {
-    uint32_t from = 0;
-    uint32_t to = 0;
-    uint64_t connection = 0;
-    Instant first_byte{};
-    Instant last_byte{};
-    uint64_t bytes = 0;
-    Message message;
-    std::vector<TensorRef> tensors;  ///< as the sender named them
-    uint32_t next = 0;               ///< the fabric's own
-};
-
-struct FabricCounters {
-    uint64_t events = 0;
-    uint64_t sent = 0;       ///< messages given to the network on a standing connection
-    uint64_t delivered = 0;  ///< told to a process
-    uint64_t lost = 0;       ///< datagrams that the network lost or a cut swallowed
-    uint64_t duplicated = 0;
-    uint64_t retransmitted = 0;
-    uint64_t dials = 0;
-    uint64_t connections = 0;
-    std::array<uint64_t, std::variant_size_v<Message>> sent_by_type{};
-};
 
 class Fabric {
 public:
@@ -66,7 +39,6 @@ public:
 
     static constexpr uint16_t port_base = 1000;
     static constexpr size_t nodes_max = 60'000;
-    static constexpr size_t timers_max = 4;
 
     Fabric(uint64_t seed, NetworkFaults network, Host& host);
 
@@ -119,72 +91,32 @@ public:
 
 private:
     enum class Kind : uint8_t { message, resend, dial, refused, established, closed, timer, process, world, serve };
-    static constexpr uint32_t none = UINT32_MAX;
-
-    /// One end of a connection.
-    struct Link {
-        uint64_t connection = 0;
-        bool told = false;                      ///< its process knows that it is up
-        std::array<Instant, 2> last_arrival{};  ///< at the other end, per lane: order is kept
-        Instant bulk_free{};
-        uint32_t waiting_first = none;  ///< arriving messages that a cut holds up, in order
-        uint32_t waiting_last = none;
-        uint32_t resends = 0;
-    };
-    struct Timer {
-        Instant due = never;
-        Instant event_at = never;
-        uint64_t event = 0;
-    };
-    struct Machine {
-        bool running = false;
-        bool silent = false;
-        bool paused = false;
-        bool serving = false;
-        uint32_t life = 0;
-        uint32_t group = 0;
-        Usec per_event{0};
-        std::vector<uint32_t> peers;  ///< ascending
-        std::vector<Link> links;      ///< of peers[i]
-        std::array<Timer, timers_max> timers;
-        std::deque<QueuedEvent> backlog;  ///< paused or slow: what it has not come to yet
-    };
-    /// All about an event that is not a message.
-    struct Note {
-        uint32_t node = 0;  ///< whom it is for
-        uint32_t peer = 0;
-        uint32_t life = 0;  ///< of `node`, for what dies with a process
-        uint64_t connection = 0;
-        Instant since{};
-        bool remote = false;  ///< the other end closed, or was reset
-        Endpoint endpoint;
-        std::string reason;
-    };
-    struct Action {
-        uint32_t life = 0;
-        std::function<void()> run;
-    };
-
+    [[nodiscard]] static bool is_for_process(Kind kind);
     [[nodiscard]] Usec one_way();
+    [[nodiscard]] Usec transit();
     [[nodiscard]] Link* find(size_t node, size_t peer);
-    Link& insert(size_t node, size_t peer);
+    [[nodiscard]] Link* find(size_t node, size_t peer, uint64_t connection);
+    Link& insert(size_t node, size_t peer, uint64_t connection);
     void erase(size_t node, size_t peer);
-    void push(Instant at, Kind kind, size_t node, uint32_t index, uint8_t extra = 0);
-    void tell_closed(size_t node, size_t peer, uint64_t connection, const std::string& reason, bool remote, Instant at);
-    void send_copy(size_t from, size_t to, Link& link, Delivery&& delivery);
+    void drop_held(Link& link);
+    void end_process(size_t node);
+    uint64_t push(Instant at, Kind kind, size_t node, uint32_t index, uint8_t extra = 0);
+    void tell_closed(size_t node, size_t peer, uint64_t connection, const std::string& reason, bool from_peer,
+                     Instant at);
+    void send_datagram(uint32_t index);
     void dispatch(const QueuedEvent& event);
+    void handle(const QueuedEvent& event);
     void discard(const QueuedEvent& event);
-    [[nodiscard]] bool is_for_process(Kind kind) const {
-        return kind != Kind::world && kind != Kind::serve && kind != Kind::resend;
-    }
     void arrive(uint32_t index);
     void hold_up(Link& link, uint32_t index);
-    void resend(size_t node, uint32_t note);
-    void accept(uint32_t note);
-    void establish(uint32_t note);
-    void closed(uint32_t note);
+    void resend(uint32_t index);
+    void answer_dial(uint32_t index);
+    void accept(const Note& note, uint32_t index);
+    void establish(uint32_t index);
+    void refused(uint32_t index);
+    void closed(uint32_t index);
     void fire(const QueuedEvent& event);
-    void serve(size_t node);
+    void serve(const QueuedEvent& event);
     void hear(uint64_t value) { trace_hash_ = (trace_hash_ ^ value) * 0x100000001b3ULL; }
 
     NetworkFaults network_;

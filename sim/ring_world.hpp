@@ -6,9 +6,12 @@
 // Not thread-safe; nodes are numbered from 0 in the order of add() and keep their number for ever.
 #pragma once
 
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ring/ring.hpp"
@@ -63,8 +66,8 @@ public:
     void set_network(const NetworkFaults& network);
 
     // -- time ---------------------------------------------------------------------------------------------------------
-    [[nodiscard]] Instant now() const;
-    void at(Instant when, std::function<void()> action);
+    [[nodiscard]] Instant now() const { return fabric_.now(); }
+    void at(Instant when, std::function<void()> action) { fabric_.at(when, std::move(action)); }
     void run_for(Usec duration);
     /// Until `done`, asked every `poll`, or the limit; says whether it was done.
     bool run_until(Usec limit, const std::function<bool()>& done, Usec poll = from_ms(10));
@@ -73,10 +76,10 @@ public:
     /// Its process exists: started, not ended, not vanished. A leaving or paused one runs.
     [[nodiscard]] bool running(size_t node) const;
     /// Running, neither leaving nor paused: others should have it in their ring.
-    [[nodiscard]] bool live(size_t node) const;
-    [[nodiscard]] size_t live_count() const;
+    [[nodiscard]] bool live(size_t node) const { return is_live_[node]; }
+    [[nodiscard]] size_t live_count() const { return live_.size(); }
     /// Live nodes clockwise, from the smallest id on.
-    [[nodiscard]] const std::vector<size_t>& live_nodes() const;
+    [[nodiscard]] const std::vector<size_t>& live_nodes() const { return live_; }
     /// The first live node at or after the key; there must be one.
     [[nodiscard]] size_t owner(const NodeId& key) const;
     [[nodiscard]] const ring::Ring& ring(size_t node) const;  ///< it must be running
@@ -91,14 +94,16 @@ public:
     /// Begins a lookup at a running node; its number there.
     uint64_t lookup(size_t origin, const NodeId& key);
     /// Answered since the last call, in the order of the answers.
-    std::vector<WorldLookup> take_lookups();
+    std::vector<WorldLookup> take_lookups() { return std::exchange(lookups_, {}); }
 
-    [[nodiscard]] const FabricCounters& counters() const;
-    [[nodiscard]] uint64_t trace_hash() const;  ///< of all events so far: equal runs have equal ones
+    [[nodiscard]] const FabricCounters& counters() const { return fabric_.counters(); }
+    [[nodiscard]] uint64_t trace_hash() const {
+        return fabric_.trace_hash();
+    }  ///< of all events so far: equal runs have equal ones
     /// Called after each event of a node, with its number; for checkers. It must not change the world.
-    void after_event(std::function<void(size_t node)> hook);
+    void after_event(std::function<void(size_t node)> hook) { hook_ = std::move(hook); }
     /// A random number of this world's own, for experiments that shall follow from its seed.
-    Random& random();
+    Random& random() { return random_; }
 
 private:
     class Node;
@@ -111,12 +116,25 @@ private:
     void after(Node& node);
     void end(Node& node);
     void set_live(size_t node, bool live);
-    [[nodiscard]] bool knows_neighbours(size_t node, std::span<const size_t> circle, size_t rank) const;
+    [[nodiscard]] bool knows_neighbours(std::span<const size_t> circle, size_t rank) const;
+
+    struct IdHash {
+        size_t operator()(const NodeId& id) const {
+            uint64_t head = 0;
+            uint64_t tail = 0;
+            std::memcpy(&head, id.bytes.data(), sizeof head);
+            std::memcpy(&tail, id.bytes.data() + id.bytes.size() - sizeof tail, sizeof tail);
+            return head ^ tail;
+        }
+    };
 
     RingWorldOptions options_;
-    Fabric fabric_;
     Random random_;
+    Fabric fabric_;
     std::vector<std::unique_ptr<Node>> nodes_;
+    std::vector<NodeId> ids_;
+    std::unordered_map<NodeId, size_t, IdHash> indices_;  ///< never walked through
+    std::vector<bool> is_live_;
     std::vector<size_t> live_;  ///< by id
     std::vector<WorldLookup> lookups_;
     std::function<void(size_t)> hook_;

@@ -8,10 +8,13 @@
 namespace eddy::sim {
 
 namespace {
-constexpr uint16_t port_base = 1000;
 constexpr uint64_t control_bytes = 200;
 
-std::pair<size_t, size_t> pair_of(size_t a, size_t b) { return {std::min(a, b), std::max(a, b)}; }
+NetworkFaults network_of(const LinkModel& link) {
+    NetworkFaults network;
+    network.delay_mean = link.delay;
+    return network;
+}
 }  // namespace
 
 /// One simulated device: a core, its world, and the camera processes attached to it.
@@ -24,8 +27,9 @@ public:
     void start() {
         EDDY_ASSERT(!core_);
         node::CoreConfig config;
-        config.self = {model_.id, Incarnation{++incarnation_}, model_.name, endpoint(index_)};
-        for (size_t i = 0; i < index_; ++i) config.seeds.push_back(endpoint(i));
+        ++incarnation_;
+        config.self = member();
+        for (size_t i = 0; i < index_; ++i) config.seeds.push_back(Fabric::endpoint(i));
         if (model_.has_model) config.profile = world_.profile_;
         config.time_scale = 1.0 / model_.speed;
         for (const auto& source : model_.sources)
@@ -35,14 +39,13 @@ public:
         config.queue_frames = model_.queue_frames;
         config.frame_timeout = model_.frame_timeout;
         core_ = std::make_unique<node::NodeCore>(config, world_.random_.next());
-        ++life_;
         idle_ = false;
         cameras_.assign(model_.sources.size(), {});
-        core_->start(world_.now_, *this);
+        core_->start(now(), *this);
         for (size_t i = 0; i < model_.sources.size(); ++i) {
             cameras_[i].allowance =
                 model_.sources[i].reservoir_frames + (model_.sources[i].when_full == WhenFull::block ? 0 : 4);
-            cameras_[i].due = world_.now_;
+            cameras_[i].due = now();
             schedule_capture(i);
         }
     }
@@ -50,17 +53,18 @@ public:
     void die() {
         core_.reset();
         live_.clear();
-        ++life_;
-        timers_.clear();
     }
 
     void on(const Event& event) {
         if (!core_) return;
-        core_->on(event, world_.now_, *this);
+        core_->on(event, now(), *this);
         core_->check_invariants();
     }
 
-    static Endpoint endpoint(size_t index) { return {"sim", static_cast<uint16_t>(port_base + index)}; }
+    [[nodiscard]] Instant now() const { return world_.fabric_.now(); }
+    [[nodiscard]] msg::Member member() const {
+        return {model_.id, Incarnation{incarnation_}, model_.name, Fabric::endpoint(index_)};
+    }
 
     // -- EffectSink ------------------------------------------------------------------------------------------------
     void send(const NodeId& peer, const Message& message, std::span<const TensorRef> tensors) override {
@@ -69,12 +73,13 @@ public:
             EDDY_ASSERT(live_.count(tensor.buffer) == 1);
             bytes += tensor.bytes;
         }
-        world_.deliver(index_, peer, message, {tensors.begin(), tensors.end()}, bytes);
+        const auto to = world_.indices_.find(peer);
+        if (to != world_.indices_.end()) world_.fabric_.send(index_, to->second, message, tensors, bytes);
     }
-    void connect(const Endpoint& endpoint) override { world_.dial(index_, endpoint); }
+    void connect(const Endpoint& endpoint) override { world_.fabric_.dial(index_, endpoint); }
     void disconnect(const NodeId& peer, const std::string& reason) override {
-        for (size_t i = 0; i < world_.nodes_.size(); ++i)
-            if (world_.nodes_[i]->model_.id == peer) world_.cut(index_, i, reason, true, true);
+        const auto to = world_.indices_.find(peer);
+        if (to != world_.indices_.end()) world_.fabric_.close(index_, to->second, reason);
     }
     void compute(const Job& job) override {
         Usec busy{0};
@@ -85,8 +90,7 @@ public:
         }
         for (const auto& tensor : job.inputs) EDDY_ASSERT(live_.count(tensor.buffer) == 1);
         busy_ += busy;
-        world_.at(world_.now_ + busy, [this, job, busy, times, life = life_] {
-            if (life != life_) return;
+        world_.fabric_.at_process(index_, now() + busy, [this, job, busy, times] {
             ev::Computed done;
             done.job = job.id;
             done.busy = busy;
@@ -117,15 +121,12 @@ public:
     void allow_capture(CaptureAllowance allowance) override {
         cameras_[allowance.stream.value].allowance += allowance.frames;
         // Not from inside the core: the camera notices at its next instant.
-        world_.at(world_.now_, [this, stream = allowance.stream.value, life = life_] {
-            if (life == life_ && cameras_[stream].blocked) capture(stream);
+        world_.fabric_.at_process(index_, now(), [this, stream = allowance.stream.value] {
+            if (cameras_[stream].blocked) capture(stream);
         });
     }
     void arm(TimerId timer, Instant when) override {
-        const uint64_t generation = ++timers_[timer];
-        world_.at(std::max(when, world_.now_), [this, timer, generation, life = life_] {
-            if (life == life_ && timers_[timer] == generation) on(ev::Timer{timer});
-        });
+        world_.fabric_.set_timer(index_, static_cast<uint32_t>(timer), when);
     }
     void idle() override { idle_ = true; }
     void log(LogLevel, const std::string&) override {}
@@ -142,15 +143,13 @@ public:
 
     // -- cameras ---------------------------------------------------------------------------------------------------
     void schedule_capture(size_t stream) {
-        world_.at(std::max(cameras_[stream].due, world_.now_), [this, stream, life = life_] {
-            if (life == life_) capture(stream);
-        });
+        world_.fabric_.at_process(index_, cameras_[stream].due, [this, stream] { capture(stream); });
     }
 
     void capture(size_t stream) {
         auto& camera = cameras_[stream];
         const auto& source = model_.sources[stream];
-        if (camera.ended || world_.now_ < camera.due) return;
+        if (camera.ended || now() < camera.due) return;
         const StreamId id{static_cast<uint16_t>(stream)};
         if (camera.allowance == 0 && source.when_full == WhenFull::block) {
             camera.blocked = true;
@@ -193,109 +192,62 @@ public:
     std::vector<SourceTally> tallies_;
     std::set<BufferId> live_;
     std::set<FrameId> delivered_;
-    std::map<TimerId, uint64_t> timers_;
     uint64_t next_buffer_ = 0;
     uint64_t incarnation_ = 0;
-    uint64_t life_ = 0;
     Usec busy_{0};
     bool idle_ = false;
-    bool vanished_ = false;
 };
 
 Simulation::Simulation(uint64_t seed, ModelProfile profile, LinkModel link)
-    : random_(seed), profile_(std::move(profile)), link_(link) {}
+    : random_(seed), profile_(std::move(profile)), fabric_(random_.next(), network_of(link), *this) {
+    fabric_.set_bandwidth(link.bytes_per_s);
+}
 Simulation::~Simulation() = default;
 
 size_t Simulation::add(NodeModel node) {
-    nodes_.push_back(std::make_unique<Node>(*this, nodes_.size(), std::move(node)));
-    return nodes_.size() - 1;
+    const size_t index = fabric_.add();
+    EDDY_ASSERT(indices_.emplace(node.id, index).second);
+    nodes_.push_back(std::make_unique<Node>(*this, index, std::move(node)));
+    return index;
 }
 
-void Simulation::start(size_t node) { nodes_[node]->start(); }
+void Simulation::start(size_t node) {
+    fabric_.start(node);
+    nodes_[node]->start();
+}
 
 void Simulation::crash(size_t node) {
+    fabric_.crash(node);
     nodes_[node]->die();
-    for (size_t i = 0; i < nodes_.size(); ++i) cut(node, i, "the connection was reset", false, true);
 }
 
 void Simulation::vanish(size_t node) {
-    nodes_[node]->vanished_ = true;
+    fabric_.vanish(node);
     nodes_[node]->die();
 }
 
-void Simulation::stop(size_t node, Usec timeout) { nodes_[node]->on(ev::Stop{now_ + timeout}); }
+void Simulation::stop(size_t node, Usec timeout) { nodes_[node]->on(ev::Stop{now() + timeout}); }
 
-void Simulation::at(Instant when, std::function<void()> run) { events_.push({when, ++sequence_, std::move(run)}); }
-
-void Simulation::step() {
-    const Action action = events_.top();
-    events_.pop();
-    EDDY_ASSERT(action.at >= now_);
-    now_ = action.at;
-    ++sequence_run_;
-    action.run();
+void Simulation::on_peer_up(size_t node, size_t peer, uint64_t connection) {
+    nodes_[node]->on(ev::PeerUp{nodes_[peer]->member(), connection});
 }
 
-void Simulation::run_for(Usec duration) {
-    const Instant end = now_ + duration;
-    while (!events_.empty() && events_.top().at <= end) step();
-    now_ = end;
+void Simulation::on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) {
+    nodes_[node]->on(ev::PeerDown{nodes_[peer]->model_.id, connection, reason});
 }
 
-void Simulation::dial(size_t from, const Endpoint& endpoint) {
-    const size_t to = endpoint.port - port_base;
-    EDDY_ASSERT(to < nodes_.size());
-    at(now_ + 2 * link_.delay, [this, from, to] {
-        auto& a = *nodes_[from];
-        auto& b = *nodes_[to];
-        if (!a.core_ || !b.core_ || from == to || connections_.count(pair_of(from, to)) != 0) return;
-        const uint64_t connection = next_connection_++;
-        connections_[pair_of(from, to)] = connection;
-        a.on(ev::PeerUp{{b.model_.id, Incarnation{b.incarnation_}, b.model_.name, Node::endpoint(to)}, connection});
-        b.on(ev::PeerUp{{a.model_.id, Incarnation{a.incarnation_}, a.model_.name, Node::endpoint(from)}, connection});
-    });
+void Simulation::on_dial_failed(size_t node, const Endpoint& endpoint, const std::string& reason) {
+    nodes_[node]->on(ev::DialFailed{endpoint, reason});
 }
 
-void Simulation::cut(size_t a, size_t b, const std::string& reason, bool tell_a, bool tell_b) {
-    const auto it = connections_.find(pair_of(a, b));
-    if (it == connections_.end()) return;
-    const uint64_t connection = it->second;
-    connections_.erase(it);
-    const auto tell = [&](size_t whom, size_t of, Usec delay) {
-        at(now_ + delay, [this, whom, of, connection, reason] {
-            nodes_[whom]->on(ev::PeerDown{nodes_[of]->model_.id, connection, reason});
-        });
-    };
-    if (tell_a) tell(a, b, Usec{0});
-    if (tell_b && !nodes_[a]->vanished_) tell(b, a, link_.delay);
+void Simulation::on_message(size_t node, Delivery& delivery) {
+    std::vector<TensorRef> arrived;
+    for (const auto& tensor : delivery.tensors) arrived.push_back(nodes_[node]->make_tensor(tensor.bytes));
+    nodes_[node]->on(ev::Received{nodes_[delivery.from]->model_.id, delivery.connection, std::move(delivery.message),
+                                  std::move(arrived), delivery.first_byte, delivery.last_byte, delivery.bytes});
 }
 
-void Simulation::deliver(size_t from, const NodeId& peer, const Message& message, std::vector<TensorRef> tensors,
-                         uint64_t bytes) {
-    size_t to = nodes_.size();
-    for (size_t i = 0; i < nodes_.size(); ++i)
-        if (nodes_[i]->model_.id == peer) to = i;
-    if (to == nodes_.size()) return;
-    const auto connection = connections_.find(pair_of(from, to));
-    if (connection == connections_.end()) return;
-    Instant first = now_ + link_.delay;
-    Instant last = first;
-    if (lane_of(message) == Lane::bulk) {
-        Instant& free = bulk_free_[{from, to}];
-        free = std::max(free, now_);
-        first = free + link_.delay;
-        free += from_seconds(static_cast<double>(bytes) / link_.bytes_per_s);
-        last = free + link_.delay;
-    }
-    at(last, [=, this, id = connection->second, tensors = std::move(tensors)] {
-        const auto still = connections_.find(pair_of(from, to));
-        if (still == connections_.end() || still->second != id || !nodes_[to]->core_) return;
-        Node& receiver = *nodes_[to];
-        std::vector<TensorRef> arrived;
-        for (const auto& tensor : tensors) arrived.push_back(receiver.make_tensor(tensor.bytes));
-        receiver.on(ev::Received{nodes_[from]->model_.id, id, message, std::move(arrived), first, last, bytes});
-    });
-}
+void Simulation::on_timer(size_t node, uint32_t timer) { nodes_[node]->on(ev::Timer{static_cast<TimerId>(timer)}); }
 
 const node::NodeCore& Simulation::core(size_t node) const { return *nodes_[node]->core_; }
 bool Simulation::running(size_t node) const { return nodes_[node]->core_ != nullptr; }

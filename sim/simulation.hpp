@@ -1,4 +1,4 @@
-// A cluster in one process: virtual clock, links with bandwidth and delay, compute by profile, and the production
+// A cluster in one process: the simulated machines and network (sim/fabric.hpp), compute by profile, and the production
 // NodeCore in every node. Everything follows from the seed and the calls made; nothing else enters.
 //
 // Checks run inside it after every event: each core's own invariants, that no buffer is used after its release, that
@@ -8,10 +8,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <queue>
 #include <string>
 #include <vector>
 
+#include "sim/fabric.hpp"
 #include "src/node/node_core.hpp"
 
 namespace eddy::sim {
@@ -52,10 +52,12 @@ struct SourceTally {
     [[nodiscard]] uint64_t settled() const { return completed + failed + dropped; }
 };
 
-class Simulation {
+class Simulation final : private Fabric::Host {
 public:
     Simulation(uint64_t seed, ModelProfile profile, LinkModel link);
-    ~Simulation();
+    ~Simulation() override;
+    Simulation(const Simulation&) = delete;
+    Simulation& operator=(const Simulation&) = delete;
 
     /// Nodes know all earlier nodes as seeds. Returns the index used below.
     size_t add(NodeModel node);
@@ -67,19 +69,22 @@ public:
     /// SIGTERM.
     void stop(size_t node, Usec timeout);
 
-    void run_for(Usec duration);
+    /// Faults of machines and network beyond these: pause, slow, partition, cut_one_way, heal, set_network.
+    [[nodiscard]] Fabric& fabric() { return fabric_; }
+
+    void run_for(Usec duration) { fabric_.run_until(fabric_.now() + duration); }
     /// Until `done` or the limit; says whether it was done.
     template <class Done>
     bool run_until(Usec limit, Done done) {
-        const Instant end = now_ + limit;
+        const Instant end = now() + limit;
         while (!done()) {
-            if (events_.empty() || events_.top().at > end) return false;
-            step();
+            if (fabric_.next_event() > end) return false;
+            fabric_.step();
         }
         return true;
     }
 
-    [[nodiscard]] Instant now() const { return now_; }
+    [[nodiscard]] Instant now() const { return fabric_.now(); }
     [[nodiscard]] const node::NodeCore& core(size_t node) const;
     [[nodiscard]] bool running(size_t node) const;
     [[nodiscard]] bool idle(size_t node) const;
@@ -90,34 +95,21 @@ public:
     [[nodiscard]] bool all_settled() const;
     /// All running nodes see the same members.
     [[nodiscard]] bool converged() const;
-    [[nodiscard]] uint64_t events_run() const { return sequence_run_; }
+    [[nodiscard]] uint64_t events_run() const { return fabric_.counters().events; }
 
 private:
     class Node;
-    struct Action {
-        Instant at;
-        uint64_t sequence;
-        std::function<void()> run;
-        bool operator<(const Action& other) const { return at != other.at ? at > other.at : sequence > other.sequence; }
-    };
-    void at(Instant when, std::function<void()> run);
-    void step();
-    void dial(size_t from, const Endpoint& endpoint);
-    void deliver(size_t from, const NodeId& peer, const Message& message, std::vector<TensorRef> tensors,
-                 uint64_t bytes);
-    void cut(size_t a, size_t b, const std::string& reason, bool tell_a, bool tell_b);
+    void on_peer_up(size_t node, size_t peer, uint64_t connection) override;
+    void on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) override;
+    void on_dial_failed(size_t node, const Endpoint& endpoint, const std::string& reason) override;
+    void on_message(size_t node, Delivery& delivery) override;
+    void on_timer(size_t node, uint32_t timer) override;
 
     Random random_;
     ModelProfile profile_;
-    LinkModel link_;
+    Fabric fabric_;
     std::vector<std::unique_ptr<Node>> nodes_;
-    std::priority_queue<Action> events_;
-    std::map<std::pair<size_t, size_t>, uint64_t> connections_;  ///< key: smaller index first
-    std::map<std::pair<size_t, size_t>, Instant> bulk_free_;     ///< per direction
-    Instant now_{};
-    uint64_t sequence_ = 0;
-    uint64_t sequence_run_ = 0;
-    uint64_t next_connection_ = 1;
+    std::map<NodeId, size_t> indices_;
 };
 
 /// Ids at equal distances around the circle: node i of n.

@@ -1,0 +1,288 @@
+#include "sim/fabric.hpp"
+
+#include <algorithm>
+
+#include "eddy/assert.hpp"
+
+namespace eddy::sim {
+
+namespace {
+constexpr const char* reset_reason = "the connection was reset";
+constexpr uint32_t backoffs_max = 5;  // doublings of a wait before a message is sent again
+}  // namespace
+
+Fabric::Fabric(uint64_t seed, NetworkFaults network, Host& host) : network_(network), host_(host), random_(seed) {}
+
+// -- machines and processes
+// --------------------------------------------------------------------------------------------
+
+size_t Fabric::add() {
+    EDDY_ASSERT(machines_.size() < nodes_max);
+    machines_.emplace_back();
+    return machines_.size() - 1;
+}
+
+Endpoint Fabric::endpoint(size_t node) { return {"sim", static_cast<uint16_t>(port_base + node)}; }
+
+void Fabric::start(size_t node) {
+    Machine& machine = machines_[node];
+    EDDY_ASSERT(!machine.running);
+    machine.running = true;
+    machine.silent = false;
+}
+
+void Fabric::end_process(size_t node) {
+    Machine& machine = machines_[node];
+    for (auto& link : machine.links) drop_held(link);
+    machine.peers.clear();
+    machine.links.clear();
+    for (const auto& event : machine.backlog) discard(event);
+    machine.backlog.clear();
+    machine.timers = {};
+    machine.running = machine.paused = machine.serving = false;
+    ++machine.life;
+}
+
+void Fabric::crash(size_t node) {
+    Machine& machine = machines_[node];
+    if (!machine.running) return;
+    for (size_t i = 0; i < machine.peers.size(); ++i) {
+        const Link& link = machine.links[i];
+        if (reaches(node, machine.peers[i]))
+            tell_closed(machine.peers[i], node, link.connection, reset_reason, true,
+                        std::max(now_ + transit(), link.last_arrival[0]));
+    }
+    end_process(node);
+}
+
+void Fabric::vanish(size_t node) {
+    if (machines_[node].running) end_process(node);
+    machines_[node].silent = true;
+}
+
+void Fabric::pause(size_t node) { machines_[node].paused = machines_[node].running; }
+
+void Fabric::resume(size_t node) {
+    Machine& machine = machines_[node];
+    if (!machine.paused) return;
+    machine.paused = false;
+    if (machine.serving || machine.backlog.empty()) return;
+    machine.serving = true;
+    push(now_, Kind::serve, node, machine.life);
+}
+
+void Fabric::slow(size_t node, Usec per_event) { machines_[node].per_event = per_event; }
+
+// -- the network
+// -------------------------------------------------------------------------------------------------------
+
+void Fabric::partition(const std::vector<std::vector<size_t>>& groups) {
+    for (auto& machine : machines_) machine.group = 0;
+    for (size_t g = 0; g < groups.size(); ++g)
+        for (const size_t node : groups[g]) machines_[node].group = static_cast<uint32_t>(g + 1);
+    partitioned_ = !groups.empty();
+}
+
+void Fabric::cut_one_way(size_t from, size_t to) {
+    cuts_.emplace(static_cast<uint32_t>(from), static_cast<uint32_t>(to));
+}
+
+void Fabric::heal() {
+    partitioned_ = false;
+    cuts_.clear();
+}
+
+bool Fabric::reaches(size_t from, size_t to) const {
+    if (partitioned_ && machines_[from].group != machines_[to].group) return false;
+    return cuts_.empty() || cuts_.count({static_cast<uint32_t>(from), static_cast<uint32_t>(to)}) == 0;
+}
+
+Usec Fabric::one_way() {
+    if (network_.delay_spread == Usec{0}) return network_.delay_mean;
+    const auto spread = static_cast<double>(network_.delay_spread.count());
+    const Usec delay = network_.delay_mean + Usec(static_cast<int64_t>(random_.uniform(-spread, spread)));
+    return std::max(delay, Usec{0});
+}
+
+/// One way through a connection that repairs losses.
+Usec Fabric::transit() {
+    Usec delay = one_way();
+    if (network_.loss <= 0) return delay;
+    Usec wait = network_.retransmit;
+    for (uint32_t i = 0; i < 2 * backoffs_max && random_.chance(network_.loss); ++i) {
+        ++counters_.retransmitted;
+        delay += wait;
+        if (i < backoffs_max) wait *= 2;
+    }
+    return delay;
+}
+
+Link* Fabric::find(size_t node, size_t peer) {
+    Machine& machine = machines_[node];
+    const auto it = std::lower_bound(machine.peers.begin(), machine.peers.end(), static_cast<uint32_t>(peer));
+    if (it == machine.peers.end() || *it != peer) return nullptr;
+    return &machine.links[static_cast<size_t>(it - machine.peers.begin())];
+}
+
+Link* Fabric::find(size_t node, size_t peer, uint64_t connection) {
+    Link* link = find(node, peer);
+    return link != nullptr && link->connection == connection ? link : nullptr;
+}
+
+Link& Fabric::insert(size_t node, size_t peer, uint64_t connection) {
+    Machine& machine = machines_[node];
+    const auto it = std::lower_bound(machine.peers.begin(), machine.peers.end(), static_cast<uint32_t>(peer));
+    const auto at = it - machine.peers.begin();
+    machine.peers.insert(it, static_cast<uint32_t>(peer));
+    Link& link = *machine.links.insert(machine.links.begin() + at, Link{});
+    link.connection = connection;
+    return link;
+}
+
+void Fabric::erase(size_t node, size_t peer) {
+    Machine& machine = machines_[node];
+    const auto it = std::lower_bound(machine.peers.begin(), machine.peers.end(), static_cast<uint32_t>(peer));
+    const auto at = it - machine.peers.begin();
+    drop_held(machine.links[static_cast<size_t>(at)]);
+    machine.peers.erase(it);
+    machine.links.erase(machine.links.begin() + at);
+}
+
+void Fabric::drop_held(Link& link) {
+    for (uint32_t index = link.held_first; index != no_index;) {
+        const uint32_t next = deliveries_[index].next;
+        deliveries_.give_back(index);
+        index = next;
+    }
+    link.held_first = link.held_last = no_index;
+}
+
+bool Fabric::connected(size_t node, size_t peer) const {
+    const auto& peers = machines_[node].peers;
+    const auto it = std::lower_bound(peers.begin(), peers.end(), static_cast<uint32_t>(peer));
+    if (it == peers.end() || *it != peer) return false;
+    return machines_[node].links[static_cast<size_t>(it - peers.begin())].told;
+}
+
+// -- what processes do
+// -------------------------------------------------------------------------------------------------
+
+void Fabric::dial(size_t from, const Endpoint& endpoint) {
+    const size_t to = endpoint.host == "sim" && endpoint.port >= port_base ? endpoint.port - port_base : nodes_max;
+    if (to < machines_.size() && connected(from, to)) return;
+    ++counters_.dials;
+    const uint32_t index = notes_.take();
+    Note& note = notes_[index];
+    note.node = static_cast<uint32_t>(from);
+    note.life = machines_[from].life;
+    note.since = now_;
+    note.endpoint = endpoint;
+    if (to >= machines_.size() || to == from) {
+        note.reason = to == from ? "that is this node itself" : "no such host";
+        push(now_ + 2 * network_.delay_mean, Kind::refused, from, index);
+        return;
+    }
+    note.node = static_cast<uint32_t>(to);
+    note.peer = static_cast<uint32_t>(from);
+    // Connecting takes a round trip, then each side says who it is; the dialled one knows first.
+    push(now_ + transit() + transit() + transit(), Kind::dial, to, index);
+}
+
+void Fabric::close(size_t node, size_t peer, const std::string& reason) {
+    const Link* link = find(node, peer);
+    if (link == nullptr || !link->told) return;
+    const uint64_t connection = link->connection;
+    const Instant after = link->last_arrival[0];
+    erase(node, peer);
+    tell_closed(node, peer, connection, reason, false, now_);
+    if (reaches(node, peer)) tell_closed(peer, node, connection, reason, true, std::max(now_ + transit(), after));
+}
+
+void Fabric::tell_closed(size_t node, size_t peer, uint64_t connection, const std::string& reason, bool from_peer,
+                         Instant at) {
+    const uint32_t index = notes_.take();
+    Note& note = notes_[index];
+    note.node = static_cast<uint32_t>(node);
+    note.peer = static_cast<uint32_t>(peer);
+    note.life = machines_[node].life;
+    note.connection = connection;
+    note.from_peer = from_peer;
+    note.reason = reason;
+    push(at, Kind::closed, node, index);
+}
+
+void Fabric::send(size_t from, size_t to, const Message& message, std::span<const TensorRef> tensors, uint64_t bytes) {
+    Link* link = find(from, to);
+    if (link == nullptr || !link->told) return;
+    ++counters_.sent;
+    ++counters_.sent_by_type[message.index()];
+    const uint32_t index = deliveries_.take();
+    Delivery& delivery = deliveries_[index];
+    delivery.from = static_cast<uint32_t>(from);
+    delivery.to = static_cast<uint32_t>(to);
+    delivery.connection = link->connection;
+    delivery.bytes = bytes;
+    delivery.message = message;
+    delivery.tensors.assign(tensors.begin(), tensors.end());
+    delivery.next = no_index;
+    if (network_.datagrams) return send_datagram(index);
+    const Lane lane = lane_of(message);
+    const Usec way = transit();
+    Instant free = now_;
+    if (lane == Lane::bulk) {
+        delivery.first_byte = std::max(link->bulk_free, now_) + way;
+        link->bulk_free = std::max(link->bulk_free, now_) + from_seconds(static_cast<double>(bytes) / bytes_per_s_);
+        free = link->bulk_free;
+    }
+    Instant& last = link->last_arrival[lane == Lane::bulk ? 1 : 0];
+    last = std::max(last, free + way);
+    delivery.last_byte = last;
+    if (lane == Lane::control) delivery.first_byte = last;
+    push(last, Kind::message, to, index);
+}
+
+void Fabric::send_datagram(uint32_t index) {
+    const Delivery& original = deliveries_[index];
+    if (!reaches(original.from, original.to) || random_.chance(network_.loss)) {
+        ++counters_.lost;
+        deliveries_.give_back(index);
+        return;
+    }
+    uint32_t copies[2] = {index, no_index};
+    if (random_.chance(network_.duplicate)) {
+        ++counters_.duplicated;
+        copies[1] = deliveries_.take();
+        deliveries_[copies[1]] = original;
+    }
+    for (const uint32_t copy : copies) {
+        if (copy == no_index) continue;
+        Usec delay = one_way();
+        if (random_.chance(network_.reorder))
+            delay += from_seconds(random_.uniform() * to_seconds(network_.reorder_by));
+        Delivery& delivery = deliveries_[copy];
+        delivery.first_byte = delivery.last_byte = now_ + delay;
+        push(delivery.last_byte, Kind::message, delivery.to, copy);
+    }
+}
+
+void Fabric::set_timer(size_t node, uint32_t timer, Instant when) {
+    TimerState& state = machines_[node].timers[timer];
+    state.due = when;
+    if (when >= state.event_at) return;
+    state.event_at = std::max(when, now_);
+    state.event = push(state.event_at, Kind::timer, node, 0, static_cast<uint8_t>(timer));
+}
+
+void Fabric::at_process(size_t node, Instant when, std::function<void()> action) {
+    const uint32_t index = actions_.take();
+    actions_[index] = {machines_[node].life, std::move(action)};
+    push(std::max(when, now_), Kind::process, node, index);
+}
+
+void Fabric::at(Instant when, std::function<void()> action) {
+    const uint32_t index = actions_.take();
+    actions_[index] = {0, std::move(action)};
+    push(std::max(when, now_), Kind::world, 0, index);
+}
+
+}  // namespace eddy::sim
