@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "eddy/assert.hpp"
 #include "ring/interval.hpp"
 
 namespace eddy::ring {
@@ -31,13 +32,6 @@ public:
 private:
     std::vector<NodeId> ids_;
 };
-
-Circle everyone(const std::vector<NodePointers>& nodes) {
-    std::vector<NodeId> ids;
-    ids.reserve(nodes.size());
-    for (const auto& node : nodes) ids.push_back(node.id);
-    return Circle(std::move(ids));
-}
 
 Circle members_of(const std::vector<NodePointers>& nodes) {
     std::vector<NodeId> ids;
@@ -212,19 +206,25 @@ std::vector<Violation> check_structure(const std::vector<NodePointers>& nodes) {
 }
 
 std::vector<Violation> check_ideal(const std::vector<NodePointers>& nodes, size_t list_max) {
+    std::vector<NodeId> ids;
+    ids.reserve(nodes.size());
+    for (const auto& node : nodes) ids.push_back(node.id);
+    return check_ideal(nodes, ids, list_max);
+}
+
+std::vector<Violation> check_ideal(const std::vector<NodePointers>& nodes, const std::vector<NodeId>& ring,
+                                   size_t list_max) {
     std::vector<Violation> found;
-    const Circle live = everyone(nodes);
+    const Circle live(ring);
     const size_t length = live.size() == 0 ? 0 : std::min(list_max, live.size() - 1);
+    std::vector<NodeId> expected(length);
     for (const auto& node : nodes) {
         const size_t self = live.position(node.id);
-        bool same = node.successors.size() == length;
-        for (size_t i = 0; same && i < length; ++i) same = node.successors[i] == live[(self + 1 + i) % live.size()];
-        if (!same) {
-            std::vector<NodeId> expected;
-            for (size_t i = 0; i < length; ++i) expected.push_back(live[(self + 1 + i) % live.size()]);
+        EDDY_ASSERT(self != nowhere);
+        for (size_t i = 0; i < length; ++i) expected[i] = live[(self + 1 + i) % live.size()];
+        if (node.successors != expected)
             add(found, "SuccessorsIdeal",
                 "node " + short_name(node.id) + " has the list " + names(node.successors) + ", not " + names(expected));
-        }
         std::optional<NodeId> before;
         if (live.size() > 1) before = live[(self + live.size() - 1) % live.size()];
         if (node.predecessor != before)

@@ -51,6 +51,9 @@ inline constexpr size_t violations_max = 8;
 /// What a quiet ring of any size has come to: SuccessorsIdeal (every list is the next min(list_max, n - 1) live nodes)
 /// and PredecessorIdeal. A node alone has no successor and no predecessor.
 [[nodiscard]] std::vector<Violation> check_ideal(const std::vector<NodePointers>& nodes, size_t list_max);
+/// The same of some nodes of a ring, whose ids are all given: every one of `nodes` must be among them.
+[[nodiscard]] std::vector<Violation> check_ideal(const std::vector<NodePointers>& nodes,
+                                                 const std::vector<NodeId>& ring, size_t list_max);
 
 /// The members that no member's extended list skips, in rising order.
 [[nodiscard]] std::vector<NodeId> principals(const std::vector<NodePointers>& nodes);

@@ -86,6 +86,7 @@ std::string to_text(const ScenarioStep& step, const Scenario& scenario) {
 std::string to_text(const Scenario& scenario) {
     std::string text = "story " + scenario.story + "\nseed " + std::to_string(scenario.seed) + "\n";
     text += "lists hold " + std::to_string(scenario.list_max) + "\n";
+    text += "views hold " + std::to_string(scenario.view_max) + "\n";
     if (!scenario.connect_view) text += "nodes connect to neighbours only\n";
     if (scenario.within_assumptions) text += "failures stay within the assumptions\n";
     for (const auto& node : scenario.nodes) text += "node " + node.name + " has id " + to_string(node.id) + "\n";

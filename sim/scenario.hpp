@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "eddy/ids.hpp"
+#include "eddy/messages.hpp"
 #include "sim/faults.hpp"
 
 namespace eddy::sim {
@@ -77,7 +78,8 @@ struct ScenarioStep {
 struct Scenario {
     std::string story;  ///< its title, one line
     uint64_t seed = 1;
-    size_t list_max = 16;
+    size_t list_max = 16;  ///< ring::RingConfig has these three
+    size_t view_max = members_max;
     bool connect_view = true;
     /// Failures that would leave Zave's assumptions (ring_invariants.hpp) are left out, and while more than list_max +
     /// 1 nodes are in the ring her invariant is checked at every change, from the first time that the ring is ideal.

@@ -132,8 +132,9 @@ private:
         } else if (words.take({"seed"})) {
             scenario_.seed = whole(words, std::numeric_limits<uint64_t>::max());
         } else if (words.take({"lists", "hold"})) {
-            scenario_.list_max = whole(words, scenario_list_max);
-            if (scenario_.list_max == 0) mistake("0", "1 to 64");
+            scenario_.list_max = length(words);
+        } else if (words.take({"views", "hold"})) {
+            scenario_.view_max = length(words);
         } else if (words.take({"nodes", "connect", "to", "neighbours", "only"})) {
             scenario_.connect_view = false;
         } else if (words.take({"failures", "stay", "within", "the", "assumptions"})) {
@@ -153,7 +154,7 @@ private:
         } else if (words.take({"the", "network"})) {
             scenario_.network = weather(words);
         } else {
-            mistake(words.peek(), "story, seed, lists, nodes, node, seeds, failures, the network, at, within");
+            mistake(words.peek(), "story, seed, lists, views, nodes, node, seeds, failures, the network, at, within");
         }
     }
 
@@ -225,6 +226,12 @@ private:
         if (word.empty() || read.ec != std::errc{} || read.ptr != word.data() + word.size() || value > limit)
             mistake(word, "a whole number up to " + std::to_string(limit));
         return value;
+    }
+
+    /// Of a list: 1 to scenario_list_max.
+    uint64_t length(Words& words) {
+        if (words.peek() == "0") mistake("0", "1 to 64");
+        return whole(words, scenario_list_max);
     }
 
     /// A number in [0, limit] with at most six decimals, in millionths.

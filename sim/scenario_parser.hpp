@@ -5,6 +5,7 @@
 //     story A ring of two loses one          its title
 //     seed 7                                 of the world's random numbers
 //     lists hold 4                           Chord's successor list length
+//     views hold 8                           members told to the scheduler, the node itself included
 //     nodes connect to neighbours only       not to everyone in view
 //     failures stay within the assumptions   Scenario::within_assumptions
 //     nodes a b c                            at equal distances around the circle, in this order, or one by one:

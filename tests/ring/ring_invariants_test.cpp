@@ -192,6 +192,15 @@ TEST_CASE("small rings must be known whole once they are quiet") {
     CHECK(rules(check_ideal({node(10, {20}, 20)}, 8)) == Rules{"SuccessorsIdeal", "PredecessorIdeal"});
 }
 
+TEST_CASE("some nodes of a ring can be asked about alone, such as one side of a partition") {
+    auto nodes = ideal({10, 20, 30}, 2);
+    nodes[2].successors = ids({10});
+    const std::vector<NodePointers> two{nodes[0], nodes[1]};
+    CHECK(check_ideal(two, ids({10, 20, 30}), 2).empty());
+    CHECK(rules(check_ideal(nodes, ids({10, 20, 30}), 2)) == Rules{"SuccessorsIdeal"});
+    CHECK(rules(check_ideal(two, 2)) == Rules{"SuccessorsIdeal", "PredecessorIdeal"});
+}
+
 namespace {
 
 /// Any pointers at all: live nodes with random lists, some entries dead.

@@ -41,6 +41,7 @@ TEST_CASE("the head of a story says who there is and what holds throughout") {
 story   Three nodes, one of them shy   # another
 seed 42
 lists hold 4
+views hold 8
 nodes connect to neighbours only
 failures stay within the assumptions
 nodes b a c
@@ -51,6 +52,7 @@ at 0 s nodes a b c start
     CHECK(scenario.story == "Three nodes, one of them shy");
     CHECK(scenario.seed == 42);
     CHECK(scenario.list_max == 4);
+    CHECK(scenario.view_max == 8);
     CHECK_FALSE(scenario.connect_view);
     CHECK(scenario.within_assumptions);
     CHECK(scenario.nodes.size() == 3);
@@ -64,6 +66,7 @@ TEST_CASE(
     "what the head leaves out is as in production: lists of sixteen, the view connected, the first node as seed") {
     const auto scenario = parsed("nodes a b\nat 0 s node a starts\n");
     CHECK(scenario.list_max == 16);
+    CHECK(scenario.view_max == members_max);
     CHECK(scenario.connect_view);
     CHECK_FALSE(scenario.within_assumptions);
     CHECK(scenario.seeds == std::vector<size_t>{0});
@@ -154,7 +157,7 @@ TEST_CASE("mistakes name file, line, what was found and what is allowed") {
     CHECK(mistake(head + "at soon node a starts\n") == "story.txt:2: found \"soon\"; allowed: a number up to 3600000");
     CHECK(mistake(head + "at 5 node a starts\n") == "story.txt:2: found \"node\"; allowed: s or ms");
     CHECK(mistake("\n\nweather fine\n") ==
-          "story.txt:3: found \"weather\"; allowed: story, seed, lists, nodes, node, seeds, failures, the network, at, "
+          "story.txt:3: found \"weather\"; allowed: story, seed, lists, views, nodes, node, seeds, failures, the network, at, "
           "within");
 }
 
@@ -180,6 +183,7 @@ TEST_CASE("every part of a story is checked") {
     CHECK(refused(head + "at 1 s the network splits into a b | b c\n"));
     CHECK(refused(head + "at 1 s node a starts\nseed 7\n"));
     CHECK(refused("lists hold 0\n" + head + "at 1 s node a starts\n"));
+    CHECK(refused("views hold 0\n" + head + "at 1 s node a starts\n"));
     CHECK(refused("lists hold 65\n" + head + "at 1 s node a starts\n"));
     CHECK(refused("seed 18446744073709551616\n" + head + "at 1 s node a starts\n"));
     CHECK(refused("node a has id 12\nat 1 s node a starts\n"));
@@ -257,6 +261,7 @@ TEST_CASE("what a scenario prints is read as the same scenario") {
         scenario.story = "made up";
         scenario.seed = *rc::gen::arbitrary<uint64_t>();
         scenario.list_max = *rc::gen::inRange<size_t>(1, scenario_list_max + 1);
+        scenario.view_max = *rc::gen::inRange<size_t>(1, scenario_list_max + 1);
         scenario.connect_view = *rc::gen::arbitrary<bool>();
         scenario.within_assumptions = *rc::gen::arbitrary<bool>();
         scenario.network = some_weather();
@@ -284,6 +289,8 @@ TEST_CASE("what a scenario prints is read as the same scenario") {
             RC_ASSERT(again->steps[i].within == scenario.steps[i].within);
             RC_ASSERT(again->steps[i].what.index() == scenario.steps[i].what.index());
         }
+        RC_ASSERT(again->list_max == scenario.list_max);
+        RC_ASSERT(again->view_max == scenario.view_max);
         RC_ASSERT(again->network.loss == scenario.network.loss);
         RC_ASSERT(again->network.delay_mean == scenario.network.delay_mean);
     }));
