@@ -279,4 +279,8 @@ void NodeRuntime::on_received(transport::Incoming incoming) {
 void NodeRuntime::on_progress(const NodeId& peer) { tell(ev::Progress{peer}); }
 void NodeRuntime::on_drained(const NodeId& peer) { tell(ev::Drained{peer}); }
 
+void NodeRuntime::on_dial_failed(const Endpoint& endpoint, transport::DialFailure failure, const std::string& reason) {
+    tell(ev::DialFailed{endpoint, std::string(transport::to_string(failure)) + ": " + reason});
+}
+
 }  // namespace eddy::app

@@ -68,6 +68,7 @@ private:
     void on_received(transport::Incoming incoming) override;
     void on_progress(const NodeId& peer) override;
     void on_drained(const NodeId& peer) override;
+    void on_dial_failed(const Endpoint& endpoint, transport::DialFailure failure, const std::string& reason) override;
 
     void make_cameras();
     void begin_when_ready();

@@ -21,7 +21,7 @@ namespace eddy::transport {
 
 using Instance = std::array<uint8_t, 16>;
 
-/// The handshake's own messages, which never leave this room. Meanings: schema/eddy.capnp.
+/// The transport's own messages, which never leave this room. Meanings: schema/eddy.capnp.
 struct Hello {
     std::string cluster;
     msg::Member member;
@@ -47,12 +47,22 @@ struct Bye {
     std::string reason;
     friend bool operator==(const Bye&, const Bye&) = default;
 };
+/// Another one claims the receiver's identity: does the receiver live?
+struct Inquiry {
+    uint64_t number = 0;
+    std::string claimant;  ///< its address, for people
+    friend bool operator==(const Inquiry&, const Inquiry&) = default;
+};
+struct Alive {
+    uint64_t number = 0;  ///< of the inquiry
+    friend bool operator==(const Alive&, const Alive&) = default;
+};
 /// A message of the core's. The tensors alias the buffer it was received into.
 struct Delivery {
     Message message;
     std::vector<HostTensor> tensors;
 };
-using Packet = std::variant<Hello, Proof, Refuse, Bye, Delivery>;
+using Packet = std::variant<Hello, Proof, Refuse, Bye, Inquiry, Alive, Delivery>;
 
 /// A message ready to be written: the pieces in order, one system call. They stay valid as long as `owner` lives,
 /// which keeps the tensors' bytes too.
@@ -69,6 +79,8 @@ Encoded encode(const Hello& hello);
 Encoded encode(const Proof& proof);
 Encoded encode(const Refuse& refuse);
 Encoded encode(const Bye& bye);
+Encoded encode(const Inquiry& inquiry);
+Encoded encode(const Alive& alive);
 
 /// invalid: malformed, beyond a bound, or numbers no node would send · unsupported: well-formed, but of a kind this
 /// version does not know.

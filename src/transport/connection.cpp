@@ -174,11 +174,12 @@ void Connection::on_preamble() {
 }
 
 void Connection::on_message(RawMessage raw) {
-    if (stage_ == Stage::ready) {
+    auto packet = decode(raw);
+    const bool refusal = packet && std::holds_alternative<Refuse>(*packet);
+    if (stage_ == Stage::ready && !refusal) {
         early_ = std::move(raw);
         return stream_->pause();
     }
-    auto packet = decode(raw);
     if (!packet) {
         if (packet.error().code == ErrorCode::unsupported && stage_ == Stage::open)
             return owner_.on_unknown(*this, packet.error().message);
@@ -211,9 +212,16 @@ void Connection::on_hello(const Hello& hello, const RawMessage& raw) {
 }
 
 void Connection::on_proof(const Proof& proof) {
-    Refused refused = handshake_.on_proof(proof);
-    if (refused.why == Refusal::none) refused = owner_.on_proved(*this);
+    std::optional<Refused> refused = handshake_.on_proof(proof);
+    if (refused->why == Refusal::none) refused = owner_.on_proved(*this);
     if (stage_ == Stage::ended) return;
+    stage_ = Stage::held;
+    if (refused) decide(*refused);
+}
+
+void Connection::decide(const Refused& refused) {
+    EDDY_ASSERT(stage_ == Stage::held);
+    const auto self = shared_from_this();
     if (refused.why != Refusal::none) {
         refuse(refused, real_now() + refusal_linger);
         return owner_.on_ended(*this, dial_failure(refused.why), refused.text);
@@ -227,9 +235,14 @@ void Connection::on_proof(const Proof& proof) {
 void Connection::on_open_packet(Packet packet, uint64_t bytes) {
     if (const auto* bye = std::get_if<Bye>(&packet)) return owner_.on_bye(*this, bye->reason);
     auto* delivery = std::get_if<Delivery>(&packet);
-    if (delivery == nullptr) return fail(DialFailure::closed, "began the handshake again");
-    if (lane_of(delivery->message) != handshake_.lane())
+    const auto* inquiry = std::get_if<Inquiry>(&packet);
+    const auto* alive = std::get_if<Alive>(&packet);
+    if (delivery == nullptr && inquiry == nullptr && alive == nullptr)
+        return fail(DialFailure::closed, "began the handshake again");
+    if ((delivery != nullptr ? lane_of(delivery->message) : Lane::control) != handshake_.lane())
         return fail(DialFailure::closed, "sent a message on the wrong connection");
+    if (inquiry != nullptr) return owner_.on_inquiry(*this, *inquiry);
+    if (alive != nullptr) return owner_.on_alive(*this, *alive);
     owner_.on_delivery(*this, std::move(*delivery), bytes);
 }
 

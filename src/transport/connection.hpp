@@ -23,11 +23,15 @@ public:
     /// Their Hello is sound, though not proved. A refusal ends the connection; Refusal::duplicate does so quietly.
     virtual Refused on_hello(Connection& connection) = 0;
     /// Both have proved who they are (dialler), or the dialler has (acceptor: its own proof follows if not refused).
-    virtual Refused on_proved(Connection& connection) = 0;
+    /// Nothing: it has to wait; Connection::decide() follows, or the handshake takes too long.
+    virtual std::optional<Refused> on_proved(Connection& connection) = 0;
     /// The handshake is through on this connection.
     virtual void on_ready(Connection& connection) = 0;
     virtual void on_delivery(Connection& /*connection*/, Delivery, uint64_t /*bytes*/) {}
     virtual void on_partial(Connection& /*connection*/) {}
+    /// Control lane only.
+    virtual void on_inquiry(Connection& /*connection*/, const Inquiry&) {}
+    virtual void on_alive(Connection& /*connection*/, const Alive&) {}
     virtual void on_bye(Connection& /*connection*/, const std::string& /*reason*/) {}
     virtual void on_unknown(Connection& /*connection*/, const std::string& /*what*/) {}
     virtual void on_written(Connection& /*connection*/, uint64_t /*bytes*/) {}
@@ -46,7 +50,7 @@ struct ConnectionBounds {
 
 class Connection final : public std::enable_shared_from_this<Connection>, private Stream::Reader {
 public:
-    enum class Stage : uint8_t { preamble, hello, proof, ready, open, lingering, ended };
+    enum class Stage : uint8_t { preamble, hello, proof, held, ready, open, lingering, ended };
 
     /// All references must outlive the connection. Call start() next.
     Connection(uint64_t number, ConnectionOwner& owner, std::unique_ptr<Stream> stream, Handshake handshake,
@@ -54,6 +58,8 @@ public:
     ~Connection() override = default;
 
     void start();
+    /// Ends the waiting for the owner's word (stage held).
+    void decide(const Refused& refused);
     /// From ready to open: messages are delivered from now on, one that was early first (from the loop).
     void open();
     void write(Encoded message);

@@ -229,6 +229,11 @@ Result<Packet> read(wire::Envelope::Reader from, const RawMessage& raw) {
             const auto refuse = from.getRefuse();
             return Packet(Refuse{refuse.getCode(), get_text(refuse.getText())});
         }
+        case wire::Envelope::INQUIRY: {
+            const auto inquiry = from.getInquiry();
+            return Packet(Inquiry{inquiry.getNumber(), get_text(inquiry.getClaimant())});
+        }
+        case wire::Envelope::ALIVE: return Packet(Alive{from.getAlive()});
         case wire::Envelope::BYE: return Packet(Bye{get_text(from.getBye().getReason())});
         case wire::Envelope::PING: return deliver(msg::Ping{from.getPing()});
         case wire::Envelope::PONG: return deliver(msg::Pong{from.getPong()});

@@ -310,4 +310,16 @@ Encoded encode(const Bye& bye) {
         [&](wire::Envelope::Builder to) { to.initBye().setReason(cleaned(bye.reason, text_bytes_max).c_str()); });
 }
 
+Encoded encode(const Inquiry& inquiry) {
+    return encode_small([&](wire::Envelope::Builder to) {
+        auto out = to.initInquiry();
+        out.setNumber(inquiry.number);
+        out.setClaimant(cleaned(inquiry.claimant, text_bytes_max).c_str());
+    });
+}
+
+Encoded encode(const Alive& alive) {
+    return encode_small([&](wire::Envelope::Builder to) { to.setAlive(alive.number); });
+}
+
 }  // namespace eddy::transport

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <sys/resource.h>
+
 #include "eddy/real_clock.hpp"
 #include "src/transport/network_impl.hpp"
 
@@ -10,7 +12,17 @@ namespace {
 
 /// An endpoint that led to this very node is not dialled again for so long.
 constexpr Usec own_endpoint_memory = std::chrono::minutes(1);
-constexpr size_t dials_max = 64;
+
+/// For cameras, models and libraries.
+constexpr uint64_t other_descriptors = 512;
+
+/// Two connections for each peer and dial: the usual 1024 open files may not hold them all.
+void make_room_for_descriptors(uint64_t wanted) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 }  // namespace
 
@@ -57,8 +69,11 @@ Network::Impl::Impl(Loop& loop_, NetworkConfig config_, NetworkEvents& events_, 
               config.handshake_timeout,
               config.stall_timeout};
     budget.bytes_max = config.receiving_bytes_max;
-    const Usec tick_interval = std::clamp<Usec>(std::min(config.handshake_timeout, config.stall_timeout) / 4,
-                                                std::chrono::milliseconds(5), std::chrono::milliseconds(250));
+    // A claimant is held for twice as long, within its handshake.
+    life_timeout = std::min(config.life_timeout, config.handshake_timeout / 4);
+    const Usec tick_interval =
+        std::clamp<Usec>(std::min({config.handshake_timeout, config.stall_timeout, life_timeout}) / 4,
+                         std::chrono::milliseconds(5), std::chrono::milliseconds(250));
     ticker.start(tick_interval, tick_interval);
 }
 
@@ -68,6 +83,7 @@ Network::Impl::~Impl() {
 
 Result<Endpoint> Network::Impl::listen() {
     if (!ready) return ready.error();
+    make_room_for_descriptors(2 * (config.peers_max + config.dials_max) + config.half_open_max + other_descriptors);
     auto fresh = std::make_unique<TcpListener>(loop, [this](std::unique_ptr<Stream> stream) {
         accept(std::move(stream));
         flush();
@@ -90,9 +106,16 @@ Result<Endpoint> Network::Impl::listen() {
 }
 
 void Network::Impl::connect(const Endpoint& endpoint) {
-    if (closing || !ready || dials.contains(endpoint) || dials.size() >= dials_max) return;
-    if (const auto it = known.find(endpoint); it != known.end() && peers.contains(it->second)) return;
-    if (const auto it = own.find(endpoint); it != own.end() && loop.now() - it->second < own_endpoint_memory) return;
+    if (closing || !ready || dials.contains(endpoint) || given_way.contains(endpoint)) return;
+    const auto fail = [&](DialFailure failure, const std::string& reason) {
+        defer([this, endpoint, failure, reason] { events.on_dial_failed(endpoint, failure, reason); });
+    };
+    if (const auto it = known.find(endpoint); it != known.end() && peers.contains(it->second))
+        return fail(DialFailure::already_joined, "this endpoint leads to a peer");
+    if (const auto it = own.find(endpoint); it != own.end() && loop.now() - it->second < own_endpoint_memory)
+        return fail(DialFailure::self, "this endpoint leads to this very node");
+    if (dials.size() >= config.dials_max)
+        return fail(DialFailure::full, std::to_string(dials.size()) + " dials are under way");
     dials[endpoint].tcp =
         std::make_unique<TcpDial>(loop, endpoint, config.handshake_timeout,
                                   [this, endpoint](std::unique_ptr<Stream> stream, const TcpDial::Failure& failure) {
@@ -109,17 +132,26 @@ Status Network::Impl::send(const NodeId& peer, const Message& message, std::vect
     if (!encoded) return encoded.error();
     const Lane lane = lane_of(message);
     Connection& link = *session.lanes[static_cast<size_t>(lane)];
+    if (lane == Lane::control)
+        return say(*it, std::move(encoded).value()) ? success()
+                                                    : unavailable("node " + short_name(peer) + " does not read");
     const uint64_t queued = link.queued_bytes();
-    if (lane == Lane::bulk && queued > 0 && queued + encoded->bytes > config.bulk_queue_bytes_max) {
+    if (queued > 0 && queued + encoded->bytes > config.bulk_queue_bytes_max) {
         session.owes_drained = true;
         return exhausted("the bulk queue to node " + short_name(peer) + " is full");
     }
-    if (lane == Lane::control && queued + encoded->bytes > config.control_queue_bytes_max) {
-        drop_peer(peer, "it does not read: its control queue is full");
-        return unavailable("node " + short_name(peer) + " does not read");
-    }
     link.write(std::move(encoded).value());
     return success();
+}
+
+bool Network::Impl::say(std::pair<const NodeId, Session>& peer, Encoded message) {
+    Connection& link = *peer.second.lanes[static_cast<size_t>(Lane::control)];
+    if (link.queued_bytes() + message.bytes > config.control_queue_bytes_max) {
+        drop_peer(peer.first, "it does not read: its control queue is full");
+        return false;
+    }
+    link.write(std::move(message));
+    return true;
 }
 
 void Network::Impl::close(const std::string& reason, Usec within, std::function<void()> done) {
@@ -128,6 +160,7 @@ void Network::Impl::close(const std::string& reason, Usec within, std::function<
     on_close_done = std::move(done);
     listener.reset();
     dials.clear();
+    given_way.clear();
     candidates.clear();
     const Instant deadline = loop.now() + within;
     for (auto& [id, session] : peers)
@@ -157,6 +190,7 @@ void Network::Impl::tick() {
     for (const auto& [id, session] : peers)
         if (now >= session.bye_deadline) overdue.push_back(id);
     for (const NodeId& id : overdue) drop_peer(id, "it left: " + peers[id].bye_reason);
+    check_lives(now);
     flush();
 }
 

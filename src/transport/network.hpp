@@ -38,8 +38,9 @@ struct NetworkConfig {
     ContentHash chain_hash;              ///< told in the hello; all zero: no model
 
     // Bounds. Bytes are counted as on the wire.
-    size_t peers_max = members_max;
-    size_t half_open_max = 64;                               ///< connections whose handshake is not through
+    size_t peers_max = 256;                                  ///< two connections each
+    size_t dials_max = 128;                                  ///< at the same time, two connections each
+    size_t half_open_max = 64;                               ///< accepted ones whose handshake is not through
     uint64_t control_message_bytes_max = 256 * 1024;         ///< received
     uint64_t bulk_message_bytes_max = work_bytes_max;        ///< received
     uint64_t receiving_bytes_max = uint64_t{512} << 20;      ///< messages half received, all peers together
@@ -48,6 +49,8 @@ struct NetworkConfig {
     uint64_t bulk_low_water_bytes = 0;                       ///< on_drained when the queue falls to this
     Usec handshake_timeout = std::chrono::seconds(5);        ///< per connection, from TCP to the last proof
     Usec stall_timeout = std::chrono::seconds(10);           ///< half a message, then nothing
+    Usec life_timeout = std::chrono::milliseconds(800);      ///< for a peer to show that it lives, if asked
+    Usec life_memory = std::chrono::seconds(5);              ///< for so long it is not asked again
     Usec progress_interval = std::chrono::milliseconds(50);  ///< at most one on_progress per peer in this time
 };
 
@@ -60,10 +63,10 @@ enum class DialFailure : uint8_t {
     other_version,   ///< of the protocol
     other_cluster,   ///< another cluster's name
     wrong_key,       ///< the cluster keys differ, or only one side has one
-    claimed,         ///< the peer knows another node with this node's id
+    claimed,         ///< another node by the same id is up, and answers
     self,            ///< the endpoint is this very node
-    already_joined,  ///< the endpoint is a peer that is up already, or is just coming in
-    full,            ///< too many peers there or here
+    already_joined,  ///< the endpoint is a peer that is up already
+    full,            ///< too many peers there, or peers or dials here
     closed,          ///< the connection ended half-way
 };
 const char* to_string(DialFailure failure);
@@ -92,7 +95,8 @@ public:
     virtual void on_progress(const NodeId& peer) = 0;
     /// The bulk queue to this peer fell to the low-water mark, or has room again after a refused send.
     virtual void on_drained(const NodeId& peer) = 0;
-    /// A connect() came to nothing. Not told for dials that lost to a connection from the other side.
+    /// A connect() came to nothing. For one that gave way to another connection with the same node: only if that one
+    /// comes to nothing as well.
     virtual void on_dial_failed(const Endpoint&, DialFailure, const std::string& /*reason*/) {}
 };
 
@@ -114,8 +118,8 @@ public:
     /// address: that of the first interface which is not loopback). Blocks while a host name resolves.
     Result<Endpoint> listen();
 
-    /// Tries once to reach a node; on_peer_up follows, or on_dial_failed, or nothing if it is a peer already. Repeated
-    /// calls while trying do nothing.
+    /// Tries once to reach a node; on_peer_up follows, or on_dial_failed (already_joined, if it is a peer already).
+    /// Repeated calls while trying do nothing.
     void connect(const Endpoint& endpoint);
 
     /// Queues a message on its lane; tensors belong to Work only, and their bytes are kept alive until written.

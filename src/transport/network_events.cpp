@@ -80,11 +80,13 @@ void Network::Impl::on_ended(Connection& connection, DialFailure failure, const 
         return flush();
     }
     candidates.erase(connection.number());
-    if (failure == DialFailure::already_joined) return;
+    came_to_nothing(connection.number(), reason);
+    if (failure == DialFailure::already_joined) return flush();
     const std::string& host = connection.remote().host;
     const LogLevel level = failure == DialFailure::self ? LogLevel::debug : LogLevel::warning;
     log_limited(level, host + to_string(failure) + reason.substr(0, 24),
                 "turned away " + to_string(connection.remote()) + ": " + reason, loop.now());
+    flush();
 }
 
 void Network::Impl::on_closed(Connection& connection) {

@@ -7,6 +7,9 @@
 // Two nodes may dial each other at the same time. At most one of the two dials completes: an acceptor that gets a valid
 // proof while its own dial to that node is under way refuses it if its own id is the lower one, and gives up its own
 // dial otherwise; a dialler that learns that a session with that node stands, or is coming in, gives up quietly.
+//
+// A second process that proves itself under the id of a peer waits (Connection::Stage::held) until that peer has shown
+// that it lives, or has not: claims.cpp.
 #pragma once
 
 #include <array>
@@ -28,6 +31,13 @@ namespace eddy::transport {
 struct Network::Impl final : ConnectionOwner {
     using Link = std::shared_ptr<Connection>;
 
+    /// A peer is asked whether it lives.
+    struct LifeCheck {
+        uint64_t number = 0;
+        Instant deadline{};
+        uint64_t bytes_before = 0;  ///< received from it when it was asked
+        bool extended = false;
+    };
     /// Two connections with one node, or on the way there.
     struct Session {
         msg::Member member;
@@ -39,6 +49,8 @@ struct Network::Impl final : ConnectionOwner {
         Instant bye_deadline = never;
         bool owes_drained = false;  ///< a send was refused
         Instant last_progress{};
+        std::optional<LifeCheck> inquiry;
+        Instant alive_until{};  ///< it has answered: until then other claimants are refused at once
     };
     /// A connect() under way.
     struct Dial {
@@ -66,25 +78,40 @@ struct Network::Impl final : ConnectionOwner {
     }
     void flush();
     void finish_closing_if_done();
+    /// Writes on the control lane; false: the peer does not read, and was dropped.
+    bool say(std::pair<const NodeId, Session>& peer, Encoded message);
 
     // peering.cpp
     Refused on_hello(Connection& connection) override;
-    Refused on_proved(Connection& connection) override;
+    std::optional<Refused> on_proved(Connection& connection) override;
     void on_ready(Connection& connection) override;
     Refused dialler_hello(Dials::iterator dial, Connection& connection);
     Refused acceptor_proved(Connection& connection);
-    std::optional<Refused> refused_by_peer(const Hello& hello) const;
     void accept(std::unique_ptr<Stream> stream);
     void evict_half_open();
     void dialled(const Endpoint& endpoint, Lane lane, std::unique_ptr<Stream> stream, const TcpDial::Failure& failure);
     void dial_failed(Dials::iterator dial, DialFailure failure, const std::string& reason);
-    void install(Session session);
+    /// The connection by which a node that `session` also leads to is on its way to become a peer; 0: none.
+    [[nodiscard]] uint64_t other_way(const Session& session, bool proved) const;
+    /// The dials that gave way to this connection have failed.
+    void came_to_nothing(uint64_t connection, const std::string& reason);
+    /// A refusal says why it became no peer.
+    Refused install(Session session);
     void drop_peer(NodeId id, const std::string& reason);  ///< by value: it may name the session it ends
     Link add_connection(std::unique_ptr<Stream> stream, Role role, Lane lane, std::optional<Nonce> session);
     void cut(const Link& link);
     Dials::iterator dial_of(const Connection& connection);
     std::map<uint64_t, Session>::iterator candidate_of(const Connection& connection);
     Session* peer_of(const Connection& connection);
+
+    // claims.cpp
+    /// May this node, which has proved itself, become a peer? Nothing: one by its id is being asked whether it lives.
+    std::optional<Refused> judge(const Connection& claimant);
+    static Refused claimed(const Session& standing);
+    void settle_claims(const NodeId& id);
+    void check_lives(Instant now);
+    void on_inquiry(Connection& connection, const Inquiry& inquiry) override;
+    void on_alive(Connection& connection, const Alive& alive) override;
 
     // network_events.cpp
     void on_delivery(Connection& connection, Delivery delivery, uint64_t bytes) override;
@@ -111,11 +138,16 @@ struct Network::Impl final : ConnectionOwner {
     std::map<uint64_t, Link> connections;    ///< every one, by number
     std::map<uint64_t, Session> candidates;  ///< accepted, wait for their bulk connection; by control connection
     Dials dials;
+    /// Dials that gave way to another connection with the same node, by its number: if it comes to nothing, so have
+    /// they.
+    std::map<Endpoint, uint64_t> given_way;
     std::map<NodeId, Session> peers;   ///< up
     std::map<Endpoint, NodeId> known;  ///< endpoints seen to lead to a peer
     std::map<Endpoint, Instant> own;   ///< endpoints seen to lead to this node, and when
     uint64_t connection_numbers = 0;
     uint64_t session_numbers = 0;
+    uint64_t inquiry_numbers = 0;
+    Usec life_timeout{0};
 
     std::deque<std::function<void()>> deferred;
     UvTimer soon;
@@ -123,5 +155,7 @@ struct Network::Impl final : ConnectionOwner {
     bool closing = false;
     std::function<void()> on_close_done;
 };
+
+std::string described(const msg::Member& member);
 
 }  // namespace eddy::transport

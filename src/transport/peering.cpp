@@ -10,9 +10,7 @@ constexpr size_t control_lane = static_cast<size_t>(Lane::control);
 constexpr size_t bulk_lane = static_cast<size_t>(Lane::bulk);
 /// How long a disconnected peer may take to read why.
 constexpr Usec bye_linger = std::chrono::seconds(1);
-constexpr size_t endpoints_remembered_max = 4 * members_max;
-
-std::string described(const msg::Member& member) { return "\"" + member.name + "\" (" + short_name(member.id) + ")"; }
+constexpr size_t endpoints_remembered_max = 1024;
 
 template <class Map>
 void bound(Map& map, size_t entries_max) {
@@ -20,6 +18,8 @@ void bound(Map& map, size_t entries_max) {
 }
 
 }  // namespace
+
+std::string described(const msg::Member& member) { return "\"" + member.name + "\" (" + short_name(member.id) + ")"; }
 
 Network::Impl::Link Network::Impl::add_connection(std::unique_ptr<Stream> stream, Role role, Lane lane,
                                                   std::optional<Nonce> session) {
@@ -39,6 +39,30 @@ void Network::Impl::cut(const Link& link) {
     if (!link) return;
     link->cut();
     connections.erase(link->number());
+    came_to_nothing(link->number(), "the connection that it gave way to has ended");
+}
+
+uint64_t Network::Impl::other_way(const Session& session, bool proved) const {
+    for (const auto& [number, link] : connections) {
+        const Handshake& other = link->handshake();
+        const bool said = proved && other.role() == Role::acceptor ? link->stage() >= Connection::Stage::held
+                                                                   : link->stage() >= Connection::Stage::proof;
+        if (!said || link->stage() > Connection::Stage::ready || other.lane() != Lane::control) continue;
+        if (link == session.lanes[control_lane] || other.theirs().probe) continue;
+        if (other.theirs().member.id == session.member.id && other.theirs().instance == session.instance) return number;
+    }
+    return 0;
+}
+
+void Network::Impl::came_to_nothing(uint64_t connection, const std::string& reason) {
+    for (auto it = given_way.begin(); it != given_way.end();) {
+        if (it->second != connection) {
+            ++it;
+            continue;
+        }
+        defer([this, endpoint = it->first, reason] { events.on_dial_failed(endpoint, DialFailure::closed, reason); });
+        it = given_way.erase(it);
+    }
 }
 
 Network::Impl::Dials::iterator Network::Impl::dial_of(const Connection& connection) {
@@ -120,15 +144,27 @@ void Network::Impl::dial_failed(Dials::iterator dial, DialFailure failure, const
     // Out of the map first: cutting must not find it again.
     const Dial failed = std::move(dial->second);
     dials.erase(dial);
+    const bool elsewhere = failure == DialFailure::already_joined && failed.identified;
+    const auto peer = peers.find(failed.session.member.id);
+    const bool up = peer != peers.end() && peer->second.instance == failed.session.instance;
+    if (elsewhere) {
+        bound(known, endpoints_remembered_max);
+        known[endpoint] = failed.session.member.id;
+        const uint64_t instead = up ? 0 : other_way(failed.session, false);
+        if (instead != 0) {
+            given_way[endpoint] = instead;
+            // Those that gave way to this dial follow it.
+            if (const Link& link = failed.session.lanes[control_lane])
+                for (auto& [other, number] : given_way)
+                    if (number == link->number()) number = instead;
+        }
+    }
     for (const Link& link : failed.session.lanes)
         if (link && link->stage() < Connection::Stage::lingering) cut(link);
-    if (failure == DialFailure::already_joined) {
-        if (failed.identified) {
-            bound(known, endpoints_remembered_max);
-            known[endpoint] = failed.session.member.id;
-        }
-        return;
-    }
+    if (const Link& link = failed.session.lanes[control_lane]) came_to_nothing(link->number(), reason);
+    if (given_way.contains(endpoint)) return;
+    if (failure == DialFailure::already_joined)
+        return defer([this, endpoint, failure, reason] { events.on_dial_failed(endpoint, failure, reason); });
     if (failure == DialFailure::self) {
         bound(own, endpoints_remembered_max);
         own[endpoint] = loop.now();
@@ -137,23 +173,6 @@ void Network::Impl::dial_failed(Dials::iterator dial, DialFailure failure, const
     const LogLevel level = failure == DialFailure::self ? LogLevel::info : LogLevel::warning;
     log_limited(level, where + to_string(failure), "cannot connect to " + where + ": " + reason, loop.now());
     defer([this, endpoint, failure, reason] { events.on_dial_failed(endpoint, failure, reason); });
-}
-
-/// Another life of a node that is up: only a higher incarnation may take its place.
-std::optional<Refused> Network::Impl::refused_by_peer(const Hello& hello) const {
-    const auto it = peers.find(hello.member.id);
-    if (it == peers.end()) {
-        if (peers.size() < config.peers_max) return std::nullopt;
-        return Refused{Refusal::full, "already connected to " + std::to_string(peers.size()) + " nodes"};
-    }
-    const Session& standing = it->second;
-    if (standing.instance == hello.instance || hello.member.incarnation > standing.member.incarnation)
-        return std::nullopt;
-    return Refused{Refusal::claimed, "node id " + short_name(hello.member.id) + " is taken by " +
-                                         described(standing.member) + " at " +
-                                         to_string(standing.lanes[control_lane]->remote()) + ", incarnation " +
-                                         std::to_string(standing.member.incarnation.value) +
-                                         ": every node needs a name or id, and a data_dir, of its own"};
 }
 
 Refused Network::Impl::on_hello(Connection& connection) {
@@ -177,35 +196,31 @@ Refused Network::Impl::on_hello(Connection& connection) {
 
 Refused Network::Impl::dialler_hello(Dials::iterator dial, Connection& connection) {
     const Hello& hello = connection.handshake().theirs();
-    const NodeId& id = hello.member.id;
     Session& session = dial->second.session;
     session.member = hello.member;
     session.instance = hello.instance;
-    const auto same = [&](const Session& other) { return other.member.id == id && other.instance == hello.instance; };
-
-    const auto peer = peers.find(id);
-    const bool up = peer != peers.end() && same(peer->second);
-    const bool coming_in =
-        std::any_of(candidates.begin(), candidates.end(), [&](const auto& entry) { return same(entry.second); });
-    const bool dialled_twice = std::any_of(dials.begin(), dials.end(), [&](const auto& entry) {
-        return entry.second.identified && same(entry.second.session);
-    });
     dial->second.identified = true;
-    if (up || coming_in || dialled_twice) return {Refusal::duplicate, "a connection with this node stands already"};
-    return refused_by_peer(hello).value_or(Refused{});
+    const auto peer = peers.find(hello.member.id);
+    const bool up = peer != peers.end() && peer->second.instance == hello.instance;
+    if (up || other_way(session, true) != 0) return {Refusal::duplicate, "a connection with this node stands already"};
+    return {};
 }
 
-Refused Network::Impl::on_proved(Connection& connection) {
-    if (connection.handshake().role() == Role::dialler) return {};
-    if (connection.handshake().theirs().probe) return {};
-    if (connection.handshake().lane() == Lane::control) return acceptor_proved(connection);
-    if (candidate_of(connection) == candidates.end()) return {Refusal::no_session, "its control connection has gone"};
-    return {};
+std::optional<Refused> Network::Impl::on_proved(Connection& connection) {
+    const Handshake& handshake = connection.handshake();
+    if (handshake.theirs().probe) return Refused{};
+    if (handshake.lane() == Lane::control) {
+        const auto answer = judge(connection);
+        if (!answer || answer->why != Refusal::none || handshake.role() == Role::dialler) return answer;
+        return acceptor_proved(connection);
+    }
+    if (handshake.role() == Role::acceptor && candidate_of(connection) == candidates.end())
+        return Refused{Refusal::no_session, "its control connection has gone"};
+    return Refused{};
 }
 
 Refused Network::Impl::acceptor_proved(Connection& connection) {
     const Hello& hello = connection.handshake().theirs();
-    if (auto refused = refused_by_peer(hello)) return *refused;
     const auto same = [&](const Session& other) {
         return other.member.id == hello.member.id && other.instance == hello.instance;
     };
@@ -246,7 +261,8 @@ void Network::Impl::on_ready(Connection& connection) {
         Session session = std::move(candidate->second);
         candidates.erase(candidate);
         session.lanes[bulk_lane] = self;
-        return install(std::move(session));
+        install(std::move(session));
+        return;
     }
     const auto dial = dial_of(connection);
     if (dial == dials.end()) return cut(self);
@@ -264,19 +280,25 @@ void Network::Impl::on_ready(Connection& connection) {
     dials.erase(dial);
     bound(known, endpoints_remembered_max);
     known[endpoint] = session.member.id;
-    install(std::move(session));
+    const Refused refused = install(std::move(session));
+    if (refused.why == Refusal::none) return;
+    defer([this, endpoint, refused] { events.on_dial_failed(endpoint, dial_failure(refused.why), refused.text); });
 }
 
-void Network::Impl::install(Session session) {
+Refused Network::Impl::install(Session session) {
     const NodeId id = session.member.id;
-    // Something may have changed since the proof of the control connection.
-    if (const auto refused = refused_by_peer(session.lanes[control_lane]->handshake().theirs())) {
-        for (const Link& link : session.lanes) link->bye(refused->text, loop.now() + bye_linger);
-        return;
+    const uint64_t control_number = session.lanes[control_lane]->number();
+    // Something may have changed since the proof of the control connection: another one was quicker.
+    const Refused refused =
+        judge(*session.lanes[control_lane])
+            .value_or(Refused{Refusal::claimed, "another process has just joined under this node's id"});
+    if (refused.why != Refusal::none) {
+        for (const Link& link : session.lanes) link->bye(refused.text, loop.now() + bye_linger);
+        came_to_nothing(control_number, refused.text);
+        return refused;
     }
-    const auto old = peers.find(id);
-    if (old != peers.end())
-        drop_peer(id, old->second.instance == session.instance ? "it connected anew" : "it was restarted");
+    std::erase_if(given_way, [control_number](const auto& entry) { return entry.second == control_number; });
+    drop_peer(id, "it connected anew");
     msg::Member member = session.member;
     if (is_wildcard(member.endpoint.host)) member.endpoint.host = session.lanes[control_lane]->remote().host;
     session.member = member;
@@ -289,6 +311,7 @@ void Network::Impl::install(Session session) {
     // The listener may have disconnected it already, and early messages may do so as well.
     for (const Link& link : lanes)
         if (link->stage() == Connection::Stage::ready) link->open();
+    return {};
 }
 
 void Network::Impl::drop_peer(NodeId id, const std::string& reason) {
@@ -303,6 +326,7 @@ void Network::Impl::drop_peer(NodeId id, const std::string& reason) {
     }
     log(LogLevel::debug, "lost " + described(session.member) + ": " + reason);
     defer([this, id, connection = session.connection, reason] { events.on_peer_down(id, connection, reason); });
+    if (session.inquiry) defer([this, id] { settle_claims(id); });
 }
 
 }  // namespace eddy::transport

@@ -75,7 +75,7 @@ struct Probe::Impl final : ConnectionOwner, std::enable_shared_from_this<Probe::
         note_facts(connection);
         return {};
     }
-    Refused on_proved(Connection&) override { return {}; }
+    std::optional<Refused> on_proved(Connection&) override { return Refused{}; }
     void on_ready(Connection&) override {
         report.proved = true;
         finish(std::nullopt, "");

@@ -29,7 +29,16 @@ struct Envelope {
     ack @15 :Ack;
     result @16 :Result;
     resultAck @17 :Frame;
+    inquiry @18 :Inquiry;
+    alive @19 :UInt64;      # number of the inquiry it answers
   }
+}
+
+# -- Two claim one identity: the one that is connected is asked whether it still lives.
+
+struct Inquiry {
+  number @0 :UInt64;
+  claimant @1 :Text;   # address of the other one
 }
 
 # -- The handshake. On each of the two connections: dialler's Hello, acceptor's Hello, dialler's Proof, acceptor's Proof.

@@ -87,7 +87,7 @@ TEST_CASE("every kind of message comes back from its bytes as it was") {
     }
 }
 
-TEST_CASE("the handshake's messages come back as they were") {
+TEST_CASE("the transport's own messages come back as they were") {
     CHECK(rc::check("handshake", [] {
         Hello hello{any_text(name_bytes_max),
                     any_member(),
@@ -107,6 +107,10 @@ TEST_CASE("the handshake's messages come back as they were") {
         RC_ASSERT(std::get<Refuse>(back(encode(refuse))) == refuse);
         const Bye bye{any_text(text_bytes_max)};
         RC_ASSERT(std::get<Bye>(back(encode(bye))) == bye);
+        const Inquiry inquiry{any<uint64_t>(), any_text(text_bytes_max)};
+        RC_ASSERT(std::get<Inquiry>(back(encode(inquiry))) == inquiry);
+        const Alive alive{any<uint64_t>()};
+        RC_ASSERT(std::get<Alive>(back(encode(alive))) == alive);
     }));
 }
 

@@ -42,6 +42,8 @@ std::vector<std::vector<std::byte>> corpus() {
     all.push_back(joined(encode(Proof{})));
     all.push_back(joined(encode(Refuse{1, "no"})));
     all.push_back(joined(encode(Bye{"bye"})));
+    all.push_back(joined(encode(Inquiry{1, "10.0.0.1:7070"})));
+    all.push_back(joined(encode(Alive{1})));
     for (auto& bytes : all) bytes.insert(bytes.begin(), std::byte{0});
     return all;
 }
