@@ -1,243 +1,275 @@
+// Ring: connections, membership, invariants.
 #include "ring/ring.hpp"
 
 #include <algorithm>
 
 #include "eddy/assert.hpp"
+#include "ring/interval.hpp"
 
 namespace eddy::ring {
 
 namespace {
-std::string where(const Endpoint& endpoint) { return endpoint.host + ":" + std::to_string(endpoint.port); }
+size_t list_bound(const RingConfig& config) {
+    EDDY_ASSERT(config.list_max > 0 && config.view_max > 0 && config.view_max <= members_max);
+    return std::max(config.list_max, config.view_max - 1);
+}
+constexpr size_t left_max = 4 * members_max;
 }  // namespace
 
-Ring::Ring(RingConfig config, uint64_t seed) : config_(std::move(config)), random_(seed) { rebuild_members(); }
+Ring::Ring(RingConfig config, uint64_t seed)
+    : config_(std::move(config)),
+      random_(seed),
+      successors_(config_.self.id, list_bound(config_)),
+      fingers_(config_.self.id),
+      dials_(config_.dial, random_.next()),
+      members_{config_.self} {
+    EDDY_ASSERT(list_bound(config_) <= members_max);
+    since_[config_.self.id] = Instant{};
+}
 
 void Ring::start(Instant now, EffectSink& sink) {
-    for (const auto& seed : config_.seeds) consider(seed, true, now);
+    for (const auto& seed : config_.seeds)
+        if (seed != config_.self.endpoint) dials_.add(seed, DialBook::Why::seed, now);
+    since_[config_.self.id] = now;
     last_tick_ = now;
+    next_stabilise_ = now;
+    next_sweep_ = now + config_.stabilise_every;
+    next_wakeup_ = now;
     tick(now, sink);
 }
 
-void Ring::on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink) {
+void Ring::on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink, const Endpoint* dialled) {
     if (peer.id == config_.self.id) return;
-    if (peers_.size() + 1 >= members_max && peers_.count(peer.id) == 0) {
-        sink.disconnect(peer.id, "the ring is full: " + std::to_string(members_max) + " members");
+    if (contacts_.count(peer.id) == 0 && contacts_.size() >= config_.peers_max && !make_room_for_peer(sink)) {
+        sink.disconnect(peer.id, "this node has no room for more than " + std::to_string(config_.peers_max) + " peers");
         return;
     }
-    Peer entry;
-    entry.member = peer;
-    entry.since = entry.heard = now;
-    peers_[peer.id] = entry;
+    contacts_.insert_or_assign(peer.id, Contact{peer, Heartbeat(now), now, 0, false});
+    // Lost, or never met: it may belong to another ring.
+    const bool foreign = dials_.contains(peer.endpoint) || (dialled != nullptr && dials_.contains(*dialled));
+    dials_.on_reached(peer.endpoint, now);
+    if (dialled != nullptr) dials_.on_reached(*dialled, now);
     left_.erase(peer.id);
-    dials_.erase(peer.endpoint);
-    rebuild_members();
-    sink.log(LogLevel::info, "ring: " + peer.name + " (" + short_name(peer.id) + ") at " + where(peer.endpoint) +
-                                 " joined; " + std::to_string(members_.size()) + " members");
-    send_neighbours(sink);
-    next_wakeup_ = std::min(next_wakeup_, now);
+    dead_.erase(peer.id);
+    avoided_.erase(peer.id);
+    reaching_.erase(peer.id);
+    if (predecessor_ && predecessor_->id == peer.id) predecessor_ = peer;
+    if (successors_.refresh(peer)) {
+        rebuild_members("", now, sink);
+        after_change(now, sink);
+    }
+    if (leaving_) return;
+    if (!alone() && successors_.head().id == peer.id) {
+        successor_deadline_ = never;
+        stabilise(now, sink);
+    }
+    if (candidate_ && candidate_->member.id == peer.id) {
+        candidate_->request = next_request_++;
+        use(peer.id, msg::GetNeighbours{candidate_->request, 0}, now, sink);
+    }
+    for (auto& [number, lookup] : lookups_)
+        if (lookup.asked() && lookup.asked()->id == peer.id && lookup.question() == 0) ask(lookup, peer, now, sink);
+    if (alone() || (foreign && successors_.find(peer.id) == nullptr)) join_through(peer, now, sink);
+    wake_at(now + config_.heartbeat_every);
 }
 
 void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant now, EffectSink& sink) {
-    const auto it = peers_.find(peer);
-    if (it == peers_.end()) return;
+    const auto it = contacts_.find(peer);
+    if (it == contacts_.end()) return;
     const msg::Member member = it->second.member;
-    const bool left = it->second.leaving;
-    peers_.erase(it);
-    rebuild_members();
-    sink.log(left ? LogLevel::info : LogLevel::warning, "ring: " + member.name + " (" + short_name(peer) +
-                                                            ") is gone: " + reason + "; " +
-                                                            std::to_string(members_.size()) + " members");
-    // Whoever vanished without a word may come back at the same address.
-    if (!left) consider(member.endpoint, false, now);
-    for (const auto& seed : config_.seeds) consider(seed, true, now);
-    send_neighbours(sink);
+    contacts_.erase(it);
+    question_failed(member.endpoint, false, now, sink);
+    if (leaving_) return;
+    if (candidate_ && candidate_->member.id == peer) give_up_candidate(now, sink);
+    if (predecessor_ && predecessor_->id == peer) {
+        predecessor_.reset();
+        after_change(now, sink);
+    }
+    // A broken connection is no death: the successor has a moment to be reached anew.
+    if (!alone() && successors_.head().id == peer) {
+        sink.log(LogLevel::info, "ring: the connection to the successor " + member.name + " broke: " + reason);
+        reach_successor(now, sink);
+    } else if (config_.connect_view && is_member(peer)) {
+        dials_.add(member.endpoint, DialBook::Why::member, now);
+        wake_at(now);
+    }
+}
+
+void Ring::on_dial_failed(const Endpoint& endpoint, Instant now, EffectSink& sink) {
+    for (const auto& [id, entry] : contacts_)
+        if (entry.member.endpoint == endpoint) return;  // it called us in the meantime
+    dials_.on_failed(endpoint, now);
+    std::erase_if(reaching_, [&](const auto& entry) {
+        const auto* listed = successors_.find(entry.first);
+        return listed != nullptr && listed->endpoint == endpoint;
+    });
+    wake_at(dials_.next());
+    question_failed(endpoint, true, now, sink);
+    if (candidate_ && candidate_->member.endpoint == endpoint) give_up_candidate(now, sink);
+    if (!alone() && successors_.head().endpoint == endpoint)
+        gone(successors_.head().id, "it cannot be reached", now, sink);
 }
 
 void Ring::on_life(const NodeId& peer, Instant now) {
-    const auto it = peers_.find(peer);
-    if (it != peers_.end()) it->second.heard = now;
+    const auto it = contacts_.find(peer);
+    if (it != contacts_.end()) it->second.heartbeat.on_life(now);
 }
 
-void Ring::on_message(const NodeId& from, const msg::Ping& ping, EffectSink& sink) {
-    sink.send(from, msg::Pong{ping.sequence}, {});
-}
-
-void Ring::on_message(const NodeId& from, const msg::Pong& pong, Instant now) {
-    const auto it = peers_.find(from);
-    if (it == peers_.end() || pong.sequence != it->second.ping_sequence) return;
-    const Usec sample = now - it->second.pinged;
-    it->second.round_trip = it->second.round_trip == Usec{0} ? sample : (it->second.round_trip * 7 + sample) / 8;
-}
-
-void Ring::on_message(const NodeId& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
-    if (peers_.count(from) == 0 || leaving_) return;
-    for (const auto& member : neighbours.successors) {
-        if (member.id == config_.self.id || member.endpoint.port == 0 || peers_.count(member.id) != 0) continue;
-        const auto left = left_.find(member.id);
-        if (left != left_.end() && left->second >= member.incarnation) continue;
-        consider(member.endpoint, false, now);
-    }
-    dial_due(now, sink);
-}
-
-void Ring::on_message(const NodeId& from, const msg::Leave& leave, Instant now, EffectSink& sink) {
-    const auto it = peers_.find(from);
-    if (it == peers_.end() || it->second.leaving) return;
-    it->second.leaving = true;
-    if (left_.size() >= members_max) left_.erase(left_.begin());
-    left_[from] = it->second.member.incarnation;
-    rebuild_members();
-    sink.log(LogLevel::info, "ring: " + it->second.member.name + " (" + short_name(from) + ") leaves: " + leave.reason);
-    send_neighbours(sink);
-    next_wakeup_ = std::min(next_wakeup_, now);
-}
-
-void Ring::leave(const std::string& reason, EffectSink& sink) {
+void Ring::leave(const std::string& reason, Instant now, EffectSink& sink) {
     if (leaving_) return;
     leaving_ = true;
-    dials_.clear();
-    for (const auto& [id, peer] : peers_) sink.send(id, msg::Leave{reason}, {});
+    candidate_.reset();
+    lookups_.clear();
+    reaching_.clear();
+    successor_deadline_ = never;
+    for (const auto& [id, entry] : contacts_) sink.send(id, msg::Leave{reason}, {});
+    wake_at(now);
 }
 
-void Ring::tick(Instant now, EffectSink& sink) {
-    // If this process itself stood still, silence says nothing about the others: give them another chance.
-    if (now - last_tick_ > config_.silent_max / 2)
-        for (auto& [id, peer] : peers_) peer.heard = now;
-    last_tick_ = now;
-    heartbeat_due(now, sink);
-    dial_due(now, sink);
-    if (now >= next_neighbours_) {
-        send_neighbours(sink);
-        next_neighbours_ = now + config_.neighbours_every;
-    }
-    next_wakeup_ = now + config_.heartbeat_every;
-    for (const auto& [endpoint, dial] : dials_) next_wakeup_ = std::min(next_wakeup_, dial.next);
-    next_wakeup_ = std::max(next_wakeup_, now + from_ms(1));
-}
-
-void Ring::heartbeat_due(Instant now, EffectSink& sink) {
-    std::vector<NodeId> silent;
-    for (auto& [id, peer] : peers_) {
-        if (now - peer.heard > config_.silent_max) {
-            silent.push_back(id);
-            continue;
-        }
-        if (now - peer.pinged < config_.heartbeat_every) continue;
-        peer.pinged = now;
-        sink.send(id, msg::Ping{++peer.ping_sequence}, {});
-    }
-    for (const auto& id : silent) {
-        const std::string reason =
-            "no sign of life for " + std::to_string(static_cast<int>(to_ms(config_.silent_max))) + " ms";
-        sink.disconnect(id, reason);
-        on_peer_down(id, reason, now, sink);
-    }
-}
-
-void Ring::dial_due(Instant now, EffectSink& sink) {
-    for (auto it = dials_.begin(); it != dials_.end();) {
-        auto& [endpoint, dial] = *it;
-        if (connected_to(endpoint) || (!dial.seed && dial.tries >= 20)) {
-            it = dials_.erase(it);
-            continue;
-        }
-        if (now >= dial.next) {
-            if (dial.tries++ == 0) dial.first_try = now;
-            sink.connect(endpoint);
-            dial.every = std::min(config_.dial_every_max, dial.every * 2);
-            // Jitter, so that nodes started by one power switch do not dial in step for ever.
-            dial.next = now + from_seconds(to_seconds(dial.every) * random_.uniform(0.5, 1.0));
-            if (dial.seed && dial.tries > 3 && now - dial.complained > config_.complain_every) {
-                dial.complained = now;
-                sink.log(LogLevel::warning, "ring: seed " + where(endpoint) + " not reached after " +
-                                                std::to_string(dial.tries) + " tries; trying on");
-            }
-        }
-        ++it;
-    }
-}
-
-void Ring::consider(const Endpoint& endpoint, bool seed, Instant now) {
-    if (leaving_ || endpoint == config_.self.endpoint || connected_to(endpoint)) return;
-    const auto it = dials_.find(endpoint);
-    if (it != dials_.end()) {
-        it->second.seed |= seed;
+/// The node is dead, as far as can be told from here.
+void Ring::gone(const NodeId& id, const std::string& reason, Instant now, EffectSink& sink) {
+    msg::Member member;
+    if (const auto* listed = successors_.find(id))
+        member = *listed;
+    else if (const auto it = contacts_.find(id); it != contacts_.end())
+        member = it->second.member;
+    else
         return;
-    }
-    if (!seed && dials_.size() >= config_.seeds.size() + members_max) return;
-    Dial dial;
-    dial.next = now;
-    dial.every = config_.dial_every_min;
-    dial.seed = seed;
-    dial.complained = now - config_.complain_every;
-    dials_.emplace(endpoint, dial);
-    next_wakeup_ = std::min(next_wakeup_, now);
+    const bool was_successor = !alone() && successors_.head().id == id;
+    if (contacts_.erase(id) != 0) sink.disconnect(id, reason);
+    if (dead_.size() >= left_max) dead_.erase(dead_.begin());
+    dead_[id] = {member.incarnation, now + config_.dead_memory};
+    reaching_.erase(id);
+    fingers_.remove(id);
+    if (predecessor_ && predecessor_->id == id) predecessor_.reset();
+    if (candidate_ && candidate_->member.id == id) candidate_.reset();
+    successors_.remove(id);
+    rebuild_members("is lost: " + reason, now, sink);
+    dials_.add(member.endpoint, DialBook::Why::lost, now);
+    wake_at(dials_.next());
+    question_failed(member.endpoint, false, now, sink);
+    after_change(now, sink);
+    if (was_successor) reach_successor(now, sink);
 }
 
-bool Ring::connected_to(const Endpoint& endpoint) const {
-    return std::any_of(peers_.begin(), peers_.end(),
-                       [&](const auto& entry) { return entry.second.member.endpoint == endpoint; });
+void Ring::receive(Contact& from, const msg::Leave& leave, Instant now, EffectSink& sink) {
+    if (from.leaving) return;
+    from.leaving = true;
+    const NodeId id = from.member.id;
+    if (left_.size() >= left_max) left_.erase(left_.begin());
+    left_[id] = {from.member.incarnation, never};
+    const bool was_successor = !alone() && successors_.head().id == id;
+    fingers_.remove(id);
+    dials_.remove(from.member.endpoint);
+    if (predecessor_ && predecessor_->id == id) predecessor_.reset();
+    if (candidate_ && candidate_->member.id == id) candidate_.reset();
+    successors_.remove(id);
+    rebuild_members("leaves" + (leave.reason.empty() ? "" : ": " + leave.reason), now, sink);
+    after_change(now, sink);
+    if (was_successor && !leaving_) reach_successor(now, sink);
 }
 
-void Ring::rebuild_members() {
+void Ring::rebuild_members(const std::string& reason, Instant now, EffectSink& sink) {
     std::vector<msg::Member> members{config_.self};
-    for (const auto& [id, peer] : peers_)
-        if (!peer.leaving) members.push_back(peer.member);
-    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-    const auto self =
-        std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.id == config_.self.id; });
-    std::rotate(members.begin(), self, members.end());
+    const auto& after = successors_.members();
+    members.insert(members.end(), after.begin(),
+                   after.begin() + static_cast<ptrdiff_t>(std::min(after.size(), config_.view_max - 1)));
     if (members == members_) return;
-    members_ = std::move(members);
+    members_.swap(members);
     ++epoch_;
-}
-
-msg::Neighbours Ring::neighbours() const {
-    msg::Neighbours neighbours;
-    neighbours.successors = members_;
-    return neighbours;
-}
-
-void Ring::send_neighbours(EffectSink& sink) const {
-    if (leaving_) return;
-    const auto message = neighbours();
-    for (const auto& [id, peer] : peers_) sink.send(id, message, {});
+    const auto told = [&](const msg::Member& member, const std::string& what, LogLevel level) {
+        sink.log(level, "ring: " + member.name + " (" + short_name(member.id) + ") at " + member.endpoint.host + ":" +
+                            std::to_string(member.endpoint.port) + " " + what + "; " + std::to_string(members_.size()) +
+                            " members");
+    };
+    std::map<NodeId, Instant> since;
+    for (const auto& member : members_) {
+        const auto known = since_.find(member.id);
+        since[member.id] = known == since_.end() ? now : known->second;
+        if (known != since_.end()) continue;
+        told(member, "joined", LogLevel::info);
+        if (config_.connect_view && contacts_.count(member.id) == 0) {
+            dials_.add(member.endpoint, DialBook::Why::member, now);
+            wake_at(now);
+        }
+    }
+    since_.swap(since);
+    for (const auto& member : members) {
+        if (is_member(member.id)) continue;
+        dials_.forget_member(member.endpoint);
+        told(member, reason, has_left(member.id) ? LogLevel::info : LogLevel::warning);
+    }
 }
 
 std::optional<NodeId> Ring::successor() const {
-    if (members_.size() < 2) return std::nullopt;
-    return members_[1].id;
+    if (alone()) return std::nullopt;
+    return successors_.head().id;
 }
 
 std::optional<NodeId> Ring::predecessor() const {
-    if (members_.size() < 2) return std::nullopt;
-    return members_.back().id;
-}
-
-bool Ring::is_member(const NodeId& id) const {
-    return std::any_of(members_.begin(), members_.end(), [&](const auto& m) { return m.id == id; });
+    if (!predecessor_) return std::nullopt;
+    return predecessor_->id;
 }
 
 Usec Ring::round_trip(const NodeId& peer) const {
-    const auto it = peers_.find(peer);
-    return it == peers_.end() ? Usec{0} : it->second.round_trip;
+    const auto it = contacts_.find(peer);
+    return it == contacts_.end() ? Usec{0} : it->second.heartbeat.round_trip();
+}
+
+std::optional<Instant> Ring::last_heard(const NodeId& peer) const {
+    const auto it = contacts_.find(peer);
+    if (it == contacts_.end()) return std::nullopt;
+    return it->second.heartbeat.heard();
 }
 
 std::optional<Instant> Ring::member_since(const NodeId& peer) const {
-    const auto it = peers_.find(peer);
-    if (it == peers_.end()) return std::nullopt;
-    return it->second.since;
+    const auto it = since_.find(peer);
+    if (it == since_.end()) return std::nullopt;
+    return it->second;
+}
+
+Ring::Contact* Ring::contact(const NodeId& id) {
+    const auto it = contacts_.find(id);
+    return it == contacts_.end() ? nullptr : &it->second;
+}
+
+void Ring::use(const NodeId& to, const Message& message, Instant now, EffectSink& sink) {
+    if (auto* entry = contact(to)) entry->used = now;
+    sink.send(to, message, {});
+}
+
+bool Ring::needed(const NodeId& peer) const {
+    if (leaving_ || (!alone() && successors_.head().id == peer)) return true;
+    if (predecessor_ && predecessor_->id == peer) return true;
+    if (candidate_ && candidate_->member.id == peer) return true;
+    if (config_.connect_view && is_member(peer)) return true;
+    return std::any_of(lookups_.begin(), lookups_.end(),
+                       [&](const auto& entry) { return entry.second.asked() && entry.second.asked()->id == peer; });
+}
+
+/// False: every peer is needed.
+bool Ring::make_room_for_peer(EffectSink& sink) {
+    const Contact* idlest = nullptr;
+    for (const auto& [id, entry] : contacts_)
+        if (!needed(id) && (idlest == nullptr || entry.used < idlest->used)) idlest = &entry;
+    if (idlest == nullptr) return false;
+    const NodeId id = idlest->member.id;
+    contacts_.erase(id);
+    sink.disconnect(id, "no longer needed");
+    return true;
 }
 
 void Ring::check_invariants() const {
-    EDDY_ASSERT(!members_.empty() && members_.size() <= members_max);
+    successors_.check_invariants();
+    EDDY_ASSERT(successors_.members().size() <= members_max);
+    EDDY_ASSERT(!members_.empty() && members_.size() <= config_.view_max && since_.size() == members_.size());
     EDDY_ASSERT(members_.front().id == config_.self.id);
-    EDDY_ASSERT(dials_.size() <= config_.seeds.size() + members_max);
-    EDDY_ASSERT(left_.size() <= members_max);
-    size_t wraps = 0;
-    for (size_t i = 0; i < members_.size(); ++i)
-        if (!(members_[i].id < members_[(i + 1) % members_.size()].id)) ++wraps;
-    EDDY_ASSERT(wraps == 1);  // strictly rising but for the one place where the circle closes
+    EDDY_ASSERT(contacts_.size() <= config_.peers_max && contacts_.count(config_.self.id) == 0);
+    EDDY_ASSERT(dials_.size() <= dials_.seeds() + DialBook::entries_max);
+    EDDY_ASSERT(lookups_.size() <= lookups_max);
+    EDDY_ASSERT(left_.size() <= left_max && dead_.size() <= left_max);
+    EDDY_ASSERT(!predecessor_ || predecessor_->id != config_.self.id);
+    EDDY_ASSERT(!candidate_ || candidate_->member.id != config_.self.id);
 }
 
 }  // namespace eddy::ring

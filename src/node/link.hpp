@@ -47,6 +47,8 @@ public:
     /// False: older than what is known, ignored.
     bool on_state(const msg::NodeState& state, Instant now);
     [[nodiscard]] const msg::NodeState& state() const { return state_; }
+    [[nodiscard]] bool state_known() const { return state_known_; }
+    [[nodiscard]] Instant state_at() const { return state_at_; }
     /// q_{n+1}^j: reported plus sent since; only what was sent if the report is stale.
     [[nodiscard]] uint32_t backlog(const SourceId& source, Instant now) const;
 

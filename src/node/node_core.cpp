@@ -31,8 +31,10 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
 }
 
 void NodeCore::start(Instant now, EffectSink& sink) {
+    sink_ = &sink;
     ring_.start(now, sink);
-    sink.arm(TimerId::ring, ring_.next_wakeup());
+    arm_ring();
+    sink_ = nullptr;
     sink.arm(TimerId::frames, now + frames_every);
     sink.arm(TimerId::state, now);
 }
@@ -41,19 +43,43 @@ void NodeCore::on(const Event& event, Instant now, EffectSink& sink) {
     now_ = now;
     sink_ = &sink;
     std::visit([&](const auto& e) { handle(e); }, event);
-    if (ring_.epoch() != ring_epoch_) {
-        ring_epoch_ = ring_.epoch();
-        state_dirty_ = true;
-        for (auto it = links_.begin(); it != links_.end();) {
-            const NodeId peer = (it++)->first;
-            if (!ring_.is_member(peer) && !ring_.has_left(peer)) peer_lost(peer);
-        }
-    }
+    if (ring_.epoch() != ring_epoch_) members_changed();
     pump();
     grant_credits();
     send_states();
     update_stop();
+    arm_ring();
     sink_ = nullptr;
+}
+
+void NodeCore::arm_ring() {
+    if (ring_.next_wakeup() == ring_armed_) return;
+    ring_armed_ = ring_.next_wakeup();
+    sink_->arm(TimerId::ring, ring_armed_);
+}
+
+/// What a member had taken over is lost with it, unless it said goodbye and finished its work. A member that came back
+/// in a later life has lost it as well.
+void NodeCore::members_changed() {
+    ring_epoch_ = ring_.epoch();
+    state_dirty_ = true;
+    std::map<NodeId, Incarnation> members;
+    for (const auto& member : ring_.members()) members[member.id] = member.incarnation;
+    members.swap(members_);
+    bool lost = false;
+    for (const auto& [id, incarnation] : members) {
+        const auto now_there = members_.find(id);
+        if (now_there != members_.end() && now_there->second == incarnation) continue;
+        if (ring_.has_left(id)) continue;
+        if (const auto link = links_.find(id); link != links_.end()) take_back(link->second);
+        lost = true;
+    }
+    if (lost) retry_all_away("a node was lost");
+}
+
+void NodeCore::take_back(Link& link) {
+    auto items = link.take_unacknowledged();
+    for (auto item = items.rbegin(); item != items.rend(); ++item) requeue(std::move(*item));
 }
 
 void NodeCore::handle(const ev::Captured& e) {
@@ -94,10 +120,9 @@ void NodeCore::handle(const ev::SourceEnded& e) {
 
 void NodeCore::handle(const ev::PeerUp& e) {
     if (e.peer.id == config_.self.id) return;
-    peer_lost(e.peer.id);
+    link_lost(e.peer.id);
     links_.emplace(e.peer.id, Link(e.connection));
     ring_.on_peer_up(e.peer, now_, *sink_);
-    sink_->arm(TimerId::ring, ring_.next_wakeup());
     states_sent_ = Instant{};
     for (const auto& [frame, result] : unacknowledged_results_)
         if (frame.source.node == e.peer.id) sink_->send(e.peer.id, result, {});
@@ -106,21 +131,19 @@ void NodeCore::handle(const ev::PeerUp& e) {
 void NodeCore::handle(const ev::PeerDown& e) {
     const auto it = links_.find(e.peer);
     if (it != links_.end() && it->second.connection() != e.connection) return;  // an older life of the peering
+    link_lost(e.peer);
     ring_.on_peer_down(e.peer, e.reason, now_, *sink_);
-    peer_lost(e.peer);
-    sink_->arm(TimerId::ring, ring_.next_wakeup());
 }
 
-void NodeCore::handle(const ev::DialFailed&) {}  // the ring tries again by itself
+void NodeCore::handle(const ev::DialFailed& e) { ring_.on_dial_failed(e.endpoint, now_, *sink_); }
 
-void NodeCore::peer_lost(const NodeId& peer) {
+/// What it has no receipt for is queued again here. Whether the node itself is lost, the ring decides.
+void NodeCore::link_lost(const NodeId& peer) {
     const auto it = links_.find(peer);
     if (it == links_.end()) return;
-    auto items = it->second.take_unacknowledged();
+    Link link = std::move(it->second);
     links_.erase(it);
-    for (auto item = items.rbegin(); item != items.rend(); ++item) requeue(std::move(*item));
-    // What it had taken over is lost with it, unless it said goodbye and finished its work.
-    if (!ring_.has_left(peer)) retry_all_away("a node was lost");
+    take_back(link);
 }
 
 void NodeCore::handle(const ev::Received& e) {
@@ -132,7 +155,12 @@ void NodeCore::handle(const ev::Received& e) {
     }
     ring_.on_life(e.peer, now_);
     buffers_.adopt(e.tensors);
-    std::visit([&](const auto& message) { receive(e, message); }, e.message);
+    if (ring_.on_message(e.peer, e.message, now_, *sink_)) return buffers_.release(e.tensors, *sink_);
+    std::visit(
+        [&](const auto& message) {
+            if constexpr (requires { receive(e, message); }) receive(e, message);
+        },
+        e.message);
 }
 
 void NodeCore::handle(const ev::Progress& e) { ring_.on_life(e.peer, now_); }
@@ -174,8 +202,8 @@ void NodeCore::handle(const ev::Computed& e) {
 void NodeCore::handle(const ev::Timer& e) {
     switch (e.timer) {
         case TimerId::ring:
+            ring_armed_ = never;
             ring_.tick(now_, *sink_);
-            sink_->arm(TimerId::ring, ring_.next_wakeup());
             break;
         case TimerId::frames:
             check_deadlines();
@@ -204,6 +232,11 @@ double NodeCore::gamma_s_per_parameter(const NodeId& member) const {
     if (member == config_.self.id) return config_.profile.gamma_s_per_parameter() * meter_.scale();
     const auto it = links_.find(member);
     return it == links_.end() ? 0 : it->second.state().gamma_s_per_parameter;
+}
+
+const Link* NodeCore::link(const NodeId& peer) const {
+    const auto it = links_.find(peer);
+    return it == links_.end() ? nullptr : &it->second;
 }
 
 std::vector<QueueLengths> NodeCore::queue_lengths() const {

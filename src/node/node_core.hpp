@@ -5,8 +5,8 @@
 //   outcome
 //
 // Custody in this form: the source keeps the pixels of every frame until its outcome; a node keeps an activation until
-// the next node's receipt. If a connection breaks, what had no receipt is queued again here; if a member is lost, its
-// sources send their open frames again under a higher attempt. The first result wins.
+// the next node's receipt. If a connection breaks, what had no receipt is queued again here; if the ring loses a
+// member, sources send their open frames again under a higher attempt. The first result wins.
 //
 // Bounds: reservoir, q_l and q_n per source (`queue_frames`, plus one per neighbour for the credit that needs no grant,
 // plus what comes back from a broken link), outbox, receipts, results without acknowledgement. Thread: one, the
@@ -61,6 +61,8 @@ public:
     [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
     /// γ of a member as last reported; 0: unknown, or it cannot compute.
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;
+    /// What is known of a peer; nullptr: not connected.
+    [[nodiscard]] const Link* link(const NodeId& peer) const;
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
@@ -106,15 +108,16 @@ private:
     void receive(const ev::Received& e, const msg::Result& result);
     void receive(const ev::Received& e, const msg::ResultAck& ack);
     void receive(const ev::Received& e, const msg::NodeState& state);
-    template <class M>
-    void receive(const ev::Received& e, const M& ring_message);
     [[nodiscard]] std::optional<std::string> objection(const ev::Received& e, const msg::Work& work) const;
     [[nodiscard]] bool stale(const msg::Work& work);
     void send_ack(const NodeId& peer, Link& link, msg::Ack ack);
     void grant_credits();
     void send_states();
     [[nodiscard]] msg::NodeState state_for(const Link& link);
-    void peer_lost(const NodeId& peer);
+    void link_lost(const NodeId& peer);
+    void take_back(Link& link);
+    void members_changed();
+    void arm_ring();
     // scheduling (node_schedule.cpp)
     void pump();
     bool admit_frames();
@@ -166,6 +169,8 @@ private:
     Instant states_sent_{};
     bool state_dirty_ = false;
     uint64_t ring_epoch_ = 0;
+    std::map<NodeId, Incarnation> members_;  ///< as of ring_epoch_
+    Instant ring_armed_ = never;
     bool stopping_ = false;
     bool left_ = false;
     bool idle_told_ = false;

@@ -160,7 +160,7 @@ void NodeCore::update_stop() {
     if (ledger_.open_frames() > 0) return;
     if (!left_) {
         left_ = true;
-        ring_.leave("it was stopped", *sink_);
+        ring_.leave("it was stopped", now_, *sink_);
     }
     bool busy = !lanes_.empty();
     for (const auto& [source, queues] : queues_)

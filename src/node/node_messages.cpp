@@ -12,27 +12,6 @@ constexpr Usec state_every_max = from_ms(400);  // unasked, well before a view e
 Usec clamp(Usec d) { return std::clamp(d, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
 }  // namespace
 
-template <class M>
-void NodeCore::receive(const ev::Received& e, const M& ring_message) {
-    if constexpr (std::is_same_v<M, msg::Ping>)
-        ring_.on_message(e.peer, ring_message, *sink_);
-    else if constexpr (std::is_same_v<M, msg::Pong>)
-        ring_.on_message(e.peer, ring_message, now_);
-    else if constexpr (std::is_same_v<M, msg::Neighbours> || std::is_same_v<M, msg::Leave>)
-        ring_.on_message(e.peer, ring_message, now_, *sink_);
-    buffers_.release(e.tensors, *sink_);
-    sink_->arm(TimerId::ring, ring_.next_wakeup());
-}
-template void NodeCore::receive(const ev::Received&, const msg::Ping&);
-template void NodeCore::receive(const ev::Received&, const msg::Pong&);
-template void NodeCore::receive(const ev::Received&, const msg::Neighbours&);
-template void NodeCore::receive(const ev::Received&, const msg::Leave&);
-template void NodeCore::receive(const ev::Received&, const msg::FindSuccessor&);
-template void NodeCore::receive(const ev::Received&, const msg::Found&);
-template void NodeCore::receive(const ev::Received&, const msg::GetNeighbours&);
-template void NodeCore::receive(const ev::Received&, const msg::Notify&);
-template void NodeCore::receive(const ev::Received&, const msg::Introduce&);
-
 std::optional<std::string> NodeCore::objection(const ev::Received& e, const msg::Work& work) const {
     if (e.tensors.empty() || e.tensors.size() > frontier_tensors_max) return "no tensors, or too many";
     if (work.hops == 0 || work.hops > 2 * members_max) return "an impossible number of hops";
@@ -206,7 +185,9 @@ void NodeCore::send_states() {
     }
     states_sent_ = now_;
     state_dirty_ = false;
-    for (const auto& [peer, link] : links_) sink_->send(peer, state_for(link), {});
+    // In a big ring there are connections that have nothing to do with frames.
+    for (const auto& [peer, link] : links_)
+        if (ring_.is_member(peer) || link.received_seq() > 0) sink_->send(peer, state_for(link), {});
     sink_->arm(TimerId::state, now_ + state_every_max);
 }
 

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/recording_sink.hpp"
+#include "tests/support/ring_oracle.hpp"
 
 using namespace eddy;
 using namespace eddy::node;
@@ -26,6 +27,7 @@ ModelProfile four_layers() {
 
 struct World {
     RecordingSink sink;
+    RingOracle oracle{100};
     CoreConfig config;
     std::unique_ptr<NodeCore> core;
     double ms = 0;
@@ -52,7 +54,20 @@ struct World {
         return t;
     }
     void capture(uint64_t k) { on(ev::Captured{StreamId{0}, k, at_ms(ms), tensor(), 0}); }
-    void peer_up(uint8_t id) { on(ev::PeerUp{member(id), id}); }
+    /// It connects and becomes a member of the ring.
+    void peer_up(uint8_t id) {
+        oracle.add(id);
+        on(ev::PeerUp{member(id), id});
+        settle_ring();
+        if (oracle.predecessor() == node_id(id)) say(id, msg::Notify{});
+        const uint8_t successor = oracle.after(config.self.id.bytes[0]).front().id.bytes[0];
+        say(successor, oracle.neighbours_of(successor));
+        settle_ring();
+    }
+    void settle_ring() {
+        for (auto said = oracle.answers(sink); !said.empty(); said = oracle.answers(sink))
+            for (const auto& [from, message] : said) say(from.bytes[0], message);
+    }
     void tell_gamma(uint8_t id, double gamma = 1e-4) {
         msg::NodeState state;
         state.sequence = 1;

@@ -1,0 +1,99 @@
+#include "ring/lookup.hpp"
+
+#include <algorithm>
+
+#include "ring/interval.hpp"
+
+namespace eddy::ring {
+
+void Lookup::offer(const msg::Member& candidate) {
+    if (candidate.id == self_ || candidate.id == key_) return;
+    for (const auto& known : candidates_)
+        if (known.member.id == candidate.id) return;
+    const auto closer = [&](const Candidate& a, const NodeId& b) { return in_open(b, a.member.id, key_); };
+    const auto place = std::lower_bound(candidates_.begin(), candidates_.end(), candidate.id, closer);
+    candidates_.insert(place, {candidate, false});
+    if (candidates_.size() > candidates_max) candidates_.pop_back();
+}
+
+void Lookup::conclude(const msg::Member& from, std::vector<msg::Member> successors) {
+    predecessor_ = from;
+    successors_ = std::move(successors);
+    concluded_ = true;
+    checked_ = 0;
+}
+
+std::optional<msg::Member> Lookup::next(Instant now) {
+    asked_.reset();
+    if (finished_) return std::nullopt;
+    if (questions_ >= questions_max) {
+        end(false);
+        return std::nullopt;
+    }
+    if (concluded_) {
+        // Where this node itself is the answer, or the predecessor is what was asked for, nobody needs asking.
+        const bool place_only = why_ == Why::join || why_ == Why::introduce;
+        if (checked_ < successors_.size() && (place_only || successors_[checked_].id == self_)) {
+            end(true);
+            return std::nullopt;
+        }
+        if (checked_ < successors_.size()) {
+            asked_ = successors_[checked_];
+        } else {
+            concluded_ = false;  // none of them lives; someone before them may know better
+        }
+    }
+    if (!asked_) {
+        const auto fresh = std::find_if(candidates_.begin(), candidates_.end(), [](const auto& c) { return !c.used; });
+        if (fresh == candidates_.end()) {
+            end(false);
+            return std::nullopt;
+        }
+        fresh->used = true;
+        asked_ = fresh->member;
+    }
+    ++questions_;
+    asked_at_ = now;
+    return asked_;
+}
+
+void Lookup::on_found(const msg::Found& found) {
+    if (!asked_) return;
+    const msg::Member from = *asked_;
+    asked_.reset();
+    if (concluded_) return end(true);  // the successor lives
+    ++hops_;
+    if (found.done) {
+        if (!found.members.empty()) conclude(from, found.members);
+        return;
+    }
+    // Only nodes closer to the key than whoever names them: a liar cannot send the lookup round in circles.
+    for (const auto& member : found.members)
+        if (member.endpoint.port != 0 && in_open(from.id, member.id, key_)) offer(member);
+}
+
+void Lookup::on_failed() {
+    if (!asked_) return;
+    asked_.reset();
+    ++timeouts_;
+    if (concluded_) ++checked_;
+}
+
+void Lookup::end(bool found) {
+    finished_ = true;
+    found_ = found;
+}
+
+LookupResult Lookup::result(Instant now) const {
+    LookupResult result;
+    result.lookup = number_;
+    result.key = key_;
+    result.found = found_;
+    if (found_) result.owner = successors_[checked_];
+    result.hops = hops_;
+    result.timeouts = timeouts_;
+    result.took = now - begun_;
+    return result;
+}
+
+}  // namespace eddy::ring

@@ -1,0 +1,197 @@
+// Ring: iterative lookups, the fingers they fill and use, and the introductions that make one ring of two.
+#include <algorithm>
+
+#include "ring/interval.hpp"
+#include "ring/ring.hpp"
+
+namespace eddy::ring {
+
+namespace {
+constexpr size_t memories_max = 4 * members_max;
+/// A node is not introduced again so soon.
+constexpr Usec introduce_every = from_ms(500);
+constexpr size_t introductions_max = 16;  ///< at the same time
+constexpr size_t first_candidates = 4;
+}  // namespace
+
+std::vector<msg::Member> Ring::closest_before(const NodeId& key, size_t at_most) const {
+    std::vector<const msg::Member*> before;
+    const auto add = [&](const msg::Member& member) {
+        if (in_open(config_.self.id, member.id, key) && avoided_.count(member.id) == 0) before.push_back(&member);
+    };
+    for (const auto& member : successors_.members()) add(member);
+    for (const auto& [finger, member] : fingers_.fingers()) add(member);
+    std::sort(before.begin(), before.end(), [&](const auto* a, const auto* b) { return in_open(b->id, a->id, key); });
+    std::vector<msg::Member> closest;
+    for (const auto* member : before) {
+        if (closest.size() == at_most) break;
+        if (closest.empty() || closest.back().id != member->id) closest.push_back(*member);
+    }
+    return closest;
+}
+
+uint64_t Ring::lookup(const NodeId& key, Instant now, EffectSink& sink) {
+    return begin_lookup(key, Lookup::Why::asked, nullptr, now, sink);
+}
+
+uint64_t Ring::begin_lookup(const NodeId& key, Lookup::Why why, const msg::Member* via, Instant now, EffectSink& sink) {
+    const uint64_t number = next_request_++;
+    if (lookups_.size() >= lookups_max) {
+        if (why == Lookup::Why::asked) finished_lookups_.push_back({number, key, false, {}, 0, 0, Usec{0}});
+        return number;
+    }
+    Lookup& lookup = lookups_.try_emplace(number, number, config_.self.id, key, why, now).first->second;
+    if (via != nullptr) {
+        lookup.offer(*via);
+    } else {
+        for (const auto& member : closest_before(key, first_candidates)) lookup.offer(member);
+        if (alone() || key == config_.self.id)
+            lookup.conclude(config_.self, {config_.self});
+        else if (in_open_closed(config_.self.id, key, successors_.head().id))
+            lookup.conclude(config_.self, successors_.members());
+    }
+    advance(number, now, sink);
+    return number;
+}
+
+void Ring::advance(uint64_t number, Instant now, EffectSink& sink) {
+    const auto it = lookups_.find(number);
+    if (it == lookups_.end()) return;
+    if (const auto whom = it->second.next(now)) return ask(it->second, *whom, now, sink);
+    const Lookup ended = std::move(it->second);
+    lookups_.erase(it);
+    finish(ended, now, sink);
+}
+
+void Ring::ask(Lookup& lookup, const msg::Member& whom, Instant now, EffectSink& sink) {
+    wake_at(now + config_.request_timeout);
+    if (contact(whom.id) == nullptr) {
+        lookup.set_question(0);
+        return sink.connect(whom.endpoint);
+    }
+    lookup.set_question(next_request_++);
+    use(whom.id, msg::FindSuccessor{lookup.question(), lookup.key()}, now, sink);
+}
+
+void Ring::finish(const Lookup& lookup, Instant now, EffectSink& sink) {
+    const LookupResult result = lookup.result(now);
+    switch (lookup.why()) {
+        case Lookup::Why::asked: finished_lookups_.push_back(result); return;
+        case Lookup::Why::finger: return set_finger(result, now);
+        case Lookup::Why::join: {
+            if (!result.found) return;
+            // Seen from the one before this node's place. It may still know this node's earlier life.
+            const auto& after = lookup.successors();
+            if (after.front().id == config_.self.id) {
+                if (alone()) consider(after.size() > 1 ? after[1] : lookup.predecessor(), now, sink);
+                return;
+            }
+            consider(after.front(), now, sink);
+            if (contact(lookup.predecessor().id) != nullptr)
+                use(lookup.predecessor().id, msg::Introduce{config_.self}, now, sink);
+            return;
+        }
+        case Lookup::Why::introduce: {
+            const auto known = introduced_.find(lookup.key());
+            if (!result.found || known == introduced_.end() || lookup.successors().front().id == lookup.key()) return;
+            if (lookup.predecessor().id == config_.self.id) return consider(known->second.member, now, sink);
+            use(lookup.predecessor().id, msg::Introduce{known->second.member}, now, sink);
+            return;
+        }
+    }
+}
+
+/// Whoever was asked there is silent, or (`unconnected_only`) could not be called.
+void Ring::question_failed(const Endpoint& whom, bool unconnected_only, Instant now, EffectSink& sink) {
+    std::vector<uint64_t> failed;
+    for (auto& [number, lookup] : lookups_) {
+        if (!lookup.asked() || lookup.asked()->endpoint != whom) continue;
+        if (unconnected_only && lookup.question() != 0) continue;
+        fingers_.remove(lookup.asked()->id);
+        lookup.on_failed();
+        failed.push_back(number);
+    }
+    for (const uint64_t number : failed) advance(number, now, sink);
+}
+
+void Ring::sweep_lookups(Instant now, EffectSink& sink) {
+    std::vector<uint64_t> overdue;
+    for (auto& [number, lookup] : lookups_) {
+        if (!lookup.asked()) continue;
+        const Instant deadline = lookup.asked_at() + config_.request_timeout;
+        if (now < deadline) {
+            wake_at(deadline);
+            continue;
+        }
+        const NodeId silent = lookup.asked()->id;
+        fingers_.remove(silent);
+        if (avoided_.size() < memories_max) avoided_[silent] = now + config_.dead_memory;
+        lookup.on_failed();
+        overdue.push_back(number);
+    }
+    for (const uint64_t number : overdue) advance(number, now, sink);
+}
+
+bool Ring::looking(Lookup::Why why) const {
+    return std::any_of(lookups_.begin(), lookups_.end(), [&](const auto& entry) { return entry.second.why() == why; });
+}
+
+/// Where does this node belong in the ring of `contact`? Its answer may be this very ring.
+void Ring::join_through(const msg::Member& contact, Instant now, EffectSink& sink) {
+    if (leaving_ || looking(Lookup::Why::join)) return;
+    begin_lookup(config_.self.id, Lookup::Why::join, &contact, now, sink);
+}
+
+void Ring::introduce(const msg::Member& member, Instant now, EffectSink& sink) {
+    const auto known = introduced_.find(member.id);
+    if (known != introduced_.end() && now - known->second.at < introduce_every) return;
+    size_t under_way = 0;
+    for (const auto& [number, lookup] : lookups_) under_way += lookup.why() == Lookup::Why::introduce ? 1 : 0;
+    if (under_way >= introductions_max) return;
+    if (known == introduced_.end() && introduced_.size() >= memories_max) introduced_.erase(introduced_.begin());
+    introduced_[member.id] = {member, now};
+    begin_lookup(member.id, Lookup::Why::introduce, nullptr, now, sink);
+}
+
+void Ring::find_next_finger(Instant now, EffectSink& sink) {
+    if (leaving_ || looking(Lookup::Why::finger)) return;
+    next_finger_at_ = now + from_seconds(to_seconds(config_.finger_every) * random_.uniform(0.75, 1.25));
+    wake_at(next_finger_at_);
+    // A list with room left is the whole ring: no finger leads further.
+    if (!successors_.full()) {
+        fingers_.clear();
+        next_finger_ = 0;
+        fingers_known_ = false;
+        return;
+    }
+    current_finger_ = fingers_.next(next_finger_, successors_.members().back().id);
+    if (current_finger_ < id_bits)
+        begin_lookup(fingers_.start(current_finger_), Lookup::Why::finger, nullptr, now, sink);
+    else
+        end_finger_round();
+}
+
+void Ring::end_finger_round() {
+    next_finger_ = 0;
+    fingers_known_ = true;
+}
+
+void Ring::set_finger(const LookupResult& result, Instant now) {
+    unsigned next = current_finger_ + 1;
+    if (result.found) {
+        // The fingers that start before its place are the same node.
+        next = fingers_.next(next, result.owner.id);
+        fingers_.drop(current_finger_, next);
+        fingers_.set(current_finger_, result.owner);
+    } else {
+        fingers_.drop(current_finger_, next);
+    }
+    next_finger_ = next;
+    const bool round_over = next >= id_bits || (result.found && result.owner.id == config_.self.id);
+    if (round_over) end_finger_round();
+    // The first round goes at full speed: until then lookups walk along the successor lists.
+    if (!fingers_known_) next_finger_at_ = now;
+    wake_at(next_finger_at_);
+}
+
+}  // namespace eddy::ring

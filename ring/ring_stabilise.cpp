@@ -1,0 +1,181 @@
+// Ring: stabilisation. Zave's names for the steps: stabilise from the successor (hear_neighbours), from the
+// successor's predecessor (consider, adopt_candidate), rectify (ring_messages.cpp: Notify).
+#include <algorithm>
+
+#include "ring/interval.hpp"
+#include "ring/ring.hpp"
+
+namespace eddy::ring {
+
+namespace {
+
+/// Of the list: called in advance, so that several that died at once do not cost one time-out after the other.
+constexpr size_t reached_ahead = 3;
+}  // namespace
+
+bool Ring::believable(const msg::Member& member, Instant now) const {
+    if (member.id == config_.self.id || member.endpoint.port == 0) return false;
+    const auto dead = dead_.find(member.id);
+    if (dead != dead_.end() && now < dead->second.until && member.incarnation <= dead->second.incarnation) return false;
+    const auto left = left_.find(member.id);
+    return left == left_.end() || member.incarnation > left->second.incarnation;
+}
+
+bool Ring::better_than_successor(const NodeId& id) const {
+    return alone() ? id != config_.self.id : in_open(config_.self.id, id, successors_.head().id);
+}
+
+void Ring::stabilise(Instant now, EffectSink& sink) {
+    next_stabilise_ = now + config_.stabilise_every;
+    wake_at(next_stabilise_);
+    if (leaving_) return;
+    if (alone()) {
+        if (predecessor_) return consider(*predecessor_, now, sink);
+        if (contacts_.empty()) return;
+        auto any = contacts_.begin();
+        std::advance(any, static_cast<ptrdiff_t>(random_.below(contacts_.size())));
+        if (!any->second.leaving) join_through(any->second.member, now, sink);
+        return;
+    }
+    auto* head = contact(successors_.head().id);
+    if (head == nullptr) {
+        if (successor_deadline_ == never) reach_successor(now, sink);
+        return;
+    }
+    stabilise_request_ = next_request_++;
+    use(head->member.id, msg::GetNeighbours{stabilise_request_, head->known_version}, now, sink);
+}
+
+void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
+    const bool asked = neighbours.request != 0 && neighbours.request == stabilise_request_;
+    if (!asked && (neighbours.unchanged || neighbours.version <= head.known_version)) return;  // late, or repeated
+    if (asked) stabilise_request_ = 0;
+    if (!neighbours.unchanged) {
+        head.known_version = neighbours.version;
+        told_predecessor_ = neighbours.predecessor;
+        take_list(head.member, neighbours.successors, now, sink);
+    }
+    const auto& between = told_predecessor_;
+    if (between && between->id == config_.self.id) return;
+    if (between && better_than_successor(between->id) && believable(*between, now))
+        consider(*between, now, sink);
+    else
+        use(head.member.id, msg::Notify{}, now, sink);
+}
+
+void Ring::take_list(const msg::Member& head, const std::vector<msg::Member>& followers, Instant now,
+                     EffectSink& sink) {
+    std::vector<msg::Member> believed;
+    believed.reserve(followers.size());
+    for (const auto& member : followers) {
+        if (member.id == config_.self.id) break;  // once round
+        if (believable(member, now)) believed.push_back(member);
+    }
+    const auto change = successors_.adopt(head, believed);
+    if (!change.changed) return;
+    fingers_.drop_up_to(successors_.members().back().id);
+    rebuild_members("is not in the ring any more", now, sink);
+    for (const auto& member : change.missing)
+        if (believable(member, now) && contacts_.count(member.id) == 0) {
+            dials_.add(member.endpoint, DialBook::Why::missed, now);
+            wake_at(dials_.next());
+        }
+    after_change(now, sink);
+}
+
+void Ring::consider(const msg::Member& better, Instant now, EffectSink& sink) {
+    if (leaving_ || !believable(better, now) || !better_than_successor(better.id)) return;
+    if (candidate_ &&
+        (candidate_->member.id == better.id || in_open(config_.self.id, candidate_->member.id, better.id)))
+        return;  // that one is asked already, or a nearer one is
+    candidate_ = Candidate{better, 0, now + config_.request_timeout};
+    wake_at(candidate_->deadline);
+    if (contact(better.id) == nullptr) return sink.connect(better.endpoint);
+    candidate_->request = next_request_++;
+    use(better.id, msg::GetNeighbours{candidate_->request, 0}, now, sink);
+}
+
+void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
+    candidate_.reset();
+    if (!better_than_successor(from.member.id)) return;
+    std::optional<msg::Member> before;
+    if (!alone()) before = successors_.head();
+    from.known_version = neighbours.version;
+    told_predecessor_ = neighbours.predecessor;
+    stabilise_request_ = 0;
+    successor_deadline_ = never;
+    // A node that is alone yet knows nobody: the list goes on as it was.
+    const bool knows_nobody = neighbours.successors.empty();
+    const auto followers = knows_nobody ? successors_.members() : neighbours.successors;
+    take_list(from.member, followers, now, sink);
+    // Two rings meet here: the other one learns who comes next in this one.
+    const auto told = [&](const msg::Member& m) { return before && m.id == before->id; };
+    if (before && std::none_of(neighbours.successors.begin(), neighbours.successors.end(), told))
+        use(from.member.id, msg::Introduce{*before}, now, sink);
+    const bool knows_us = told_predecessor_ && told_predecessor_->id == config_.self.id;
+    if (!knows_us) use(from.member.id, msg::Notify{}, now, sink);
+    if (told_predecessor_ && !knows_us) consider(*told_predecessor_, now, sink);
+    wake_at(now + config_.heartbeat_every);
+}
+
+void Ring::give_up_candidate(Instant now, EffectSink& sink) {
+    const msg::Member member = candidate_->member;
+    candidate_.reset();
+    dead_[member.id] = {member.incarnation, now + config_.dead_memory};
+    if (dead_.size() > 4 * members_max) dead_.erase(dead_.begin());
+    sink.log(LogLevel::debug,
+             "ring: " + member.name + " (" + short_name(member.id) + ") would be the successor, but does not answer");
+}
+
+void Ring::set_predecessor(const msg::Member& member, Instant now, EffectSink& sink) {
+    const auto before = std::exchange(predecessor_, member);
+    after_change(now, sink);
+    if (before && before->id != member.id && contact(before->id) != nullptr) tell_neighbours(before->id, 0, sink);
+}
+
+/// The successor is not connected, or has just become it: call it, and those behind it.
+void Ring::reach_successor(Instant now, EffectSink& sink) {
+    stabilise_request_ = 0;
+    told_predecessor_.reset();
+    successor_deadline_ = never;
+    if (leaving_) return;
+    if (alone()) {
+        sink.log(LogLevel::info, "ring: this node is alone");
+        reaching_.clear();
+        fingers_.clear();
+        dials_.hurry_seeds(now);
+        wake_at(dials_.next());
+        return stabilise(now, sink);
+    }
+    const auto& list = successors_.members();
+    for (size_t i = 0; i < std::min(reached_ahead, list.size()); ++i) {
+        if (auto* known = contact(list[i].id)) {
+            use(list[i].id, msg::Ping{known->heartbeat.ping(now)}, now, sink);
+        } else if (reaching_.emplace(list[i].id, now).second) {
+            sink.connect(list[i].endpoint);
+        }
+    }
+    if (auto* head = contact(list.front().id)) {
+        head->known_version = 0;  // its whole list is wanted, known from earlier or not
+        return stabilise(now, sink);
+    }
+    successor_deadline_ = reaching_.at(list.front().id) + config_.request_timeout;
+    wake_at(successor_deadline_);
+}
+
+void Ring::after_change(Instant now, EffectSink&) {
+    ++version_;
+    push_due_ = true;
+    wake_at(std::max(now, pushed_ + push_every));
+}
+
+void Ring::tell_neighbours(const NodeId& to, uint64_t request, EffectSink& sink) {
+    msg::Neighbours neighbours;
+    neighbours.request = request;
+    neighbours.version = version_;
+    neighbours.predecessor = predecessor_;
+    neighbours.successors = successors_.members();
+    sink.send(to, neighbours, {});
+}
+
+}  // namespace eddy::ring
