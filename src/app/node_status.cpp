@@ -5,6 +5,7 @@
 
 #include "eddy/real_clock.hpp"
 #include "src/app/node_runtime.hpp"
+#include "src/config/node_config.hpp"
 
 namespace eddy::app {
 
@@ -17,8 +18,6 @@ uint64_t resident_bytes() {
     statm >> size >> resident;
     return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
-
-std::string address(const Endpoint& endpoint) { return endpoint.host + ":" + std::to_string(endpoint.port); }
 
 }  // namespace
 
@@ -41,7 +40,7 @@ control::NodeStatus NodeRuntime::status() const {
     status.cluster = parts_.config.cluster;
     status.incarnation = parts_.identity.incarnation.value;
     status.uptime_s = to_seconds(now - started_at_);
-    status.address = address(endpoint_);
+    status.address = config::to_string(endpoint_);
     status.model = parts_.card.name;
     status.stopping = stopping_;
     status.ring_epoch = core_->ring().epoch();
@@ -53,7 +52,7 @@ control::NodeStatus NodeRuntime::status() const {
         control::RingMember row;
         row.id = to_string(member.id);
         row.name = member.name;
-        row.address = address(member.endpoint);
+        row.address = config::to_string(member.endpoint);
         const auto since = ring.member_since(member.id);
         row.age_s = to_seconds(now - since.value_or(started_at_));
         row.gamma_s_per_parameter = core_->gamma_s_per_parameter(member.id);

@@ -17,6 +17,8 @@ void add_model_commands(CLI::App& program, Chosen& chosen);
 void add_status_commands(CLI::App& program, Chosen& chosen);
 void add_report_commands(CLI::App& program, Chosen& chosen);
 void add_results_commands(CLI::App& program, Chosen& chosen);
+void add_sim_commands(CLI::App& program, Chosen& chosen);
+void add_doctor_command(CLI::App& program, Chosen& chosen);
 
 /// Prints "eddy: message" on standard error and gives `code` back.
 int complain(const std::string& message, int code = exit_failed);

@@ -21,6 +21,8 @@ int main(int argc, char** argv) {
     add_status_commands(program, chosen);
     add_report_commands(program, chosen);
     add_results_commands(program, chosen);
+    add_sim_commands(program, chosen);
+    add_doctor_command(program, chosen);
     program.footer(
         "Every command has --help with an example; those that print a table take --json.\n"
         "Exit codes: 0 done, 1 it ran and failed, 2 bad usage or configuration.");

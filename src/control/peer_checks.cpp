@@ -76,6 +76,10 @@ Words no_connection(const PeerProbe& probe) {
                     "a node that hangs, is stopped or starved, or another program: look at it on that device (`ss "
                     "-ltnp`), restart eddy-node there"};
         default:
+            if (!probe.version)
+                return {with_reason("the connection ended before a word was said", probe.reason),
+                        "another program may listen there: compare the port with [node] listen of the node there; `ss "
+                        "-ltnp` on that device names the program"};
             return {with_reason("the connection ended half-way", probe.reason),
                     "look into the log of the node there for this device's address; try again"};
     }

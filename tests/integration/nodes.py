@@ -43,9 +43,9 @@ def free_port():
         return held.getsockname()[1]
 
 
-def run(*command, cwd=None):
-    """A program that ends by itself."""
-    command = [str(word) for word in command]
+def run(*command, cwd=None, inside=()):
+    """A program that ends by itself; `inside`: words that start it, such as those of a network namespace."""
+    command = [str(word) for word in (*inside, *command)]
     return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=2 * PATIENCE_S)
 
 
@@ -70,14 +70,14 @@ def endless(name="walkway", rate_per_s=10, **keys):
 class Node:
     """One process. `status()` is None until the node answers, and once it is gone."""
 
-    def __init__(self, folder, number, tables, flags):
+    def __init__(self, folder, number, tables, flags, inside):
         self.name = tables["node"]["name"]
         files = (folder / f"{number}-{self.name}.{kind}" for kind in ("toml", "log", "json", "jsonl"))
         self.config, self.log_path, self.report_path, self.results_path = files
         self.socket = folder / tables["node"]["data_dir"] / "control.sock"
         self.config.write_text(toml(tables))
         # A story that is killed itself, for taking too long, takes its nodes with it.
-        command = ["setpriv", "--pdeathsig", "KILL", EDDY_NODE, "--config", self.config, "--report", self.report_path,
+        command = [*inside, "setpriv", "--pdeathsig", "KILL", EDDY_NODE, "--config", self.config, "--report", self.report_path,
                    "--results", self.results_path]
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen([*command, *flags], env=ENVIRONMENT, stderr=log)
@@ -171,8 +171,9 @@ class Story(unittest.TestCase):
         for node in self.nodes:
             print(f"---- the end of {node.log_path}", *node.log().splitlines()[-25:], sep="\n")
 
-    def node(self, name, *, source=(), seeds=(), limit=0.2, flags=(), **tables):
-        """Starts a node with SSDLite; `seeds` are nodes or addresses, other tables are added to the defaults."""
+    def node(self, name, *, source=(), seeds=(), limit=0.2, flags=(), relay=False, inside=(), **tables):
+        """Starts a node with SSDLite, or one that only relays; `seeds` are nodes or addresses, other tables are added
+        to the defaults, `inside` as for run()."""
         defaults = {
             "node": {"name": name, "listen": "127.0.0.1:0", "data_dir": f"state-{name}"},
             "cluster": {"name": "story", "seeds": [seed if isinstance(seed, str) else seed.address for seed in seeds]},
@@ -180,11 +181,13 @@ class Story(unittest.TestCase):
             "compute": {"limit": limit},
             "scheduler": {"queue_frames": 4, "stop_timeout_s": 20},
         }
+        if relay:
+            del defaults["model"]
         for table, keys in tables.items():
             defaults[table] |= keys
         if source:
             defaults["source"] = [source] if isinstance(source, dict) else list(source)
-        self.nodes.append(Node(self.folder, len(self.nodes), defaults, flags))
+        self.nodes.append(Node(self.folder, len(self.nodes), defaults, flags, inside))
         return self.nodes[-1]
 
     def ring(self, *nodes):

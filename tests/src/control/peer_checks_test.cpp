@@ -98,6 +98,10 @@ TEST_CASE("what was found stands in the problem") {
     cluster.hello->cluster = "yard";
     CHECK(only(cluster).problem == "it is of cluster \"yard\", this node of \"porch\"");
     CHECK(has(only(failed(Reach::wrong_key, "the other side has none")).problem, "the other side has none"));
+    PeerProbe mute = failed(Reach::closed, "reset");
+    CHECK(has(only(mute).problem, "half-way (reset)"));
+    mute.version.reset();
+    CHECK(has(only(mute).problem, "before a word was said (reset)"));
     PeerProbe named = failed(Reach::filtered);
     named.addresses = {"192.0.2.1", "192.0.2.2"};
     CHECK(has(only(named).problem, "10.0.0.7 is 192.0.2.1, 192.0.2.2"));
