@@ -285,8 +285,8 @@ private:
                 if (asked == open.end()) continue;
                 if (!answer.result.found || answer.result.owner.id != world_.id(asked->second))
                     wrong = "node " + scenario_.nodes[answer.origin].name + " found " +
-                            (answer.result.found ? short_name(answer.result.owner.id) : "nobody") + " for key " +
-                            to_string(answer.result.key) + ", not " + scenario_.nodes[asked->second].name;
+                            (answer.result.found ? short_name(answer.result.owner.id) : "nobody") + " for the key " +
+                            short_name(answer.result.key) + ", not " + scenario_.nodes[asked->second].name;
                 open.erase(asked);
             }
             return open.empty() || !wrong.empty();
