@@ -32,11 +32,14 @@ struct SourceConfig {
 enum class PolicyKind : uint8_t { local, ms_mdi };
 enum class SharesKind : uint8_t { parameters };
 
+inline constexpr size_t zone_levels_max = 3;
+
 /// `[node]`, `[cluster]`, `[model]`, `[compute]`, `[scheduler]`, `[[source]]` of one TOML file.
 struct NodeConfig {
     // [node]
     std::string name;
-    std::optional<NodeId> id;            ///< absent: hashed from cluster and node name
+    std::optional<NodeId> id;            ///< absent: hashed from cluster and node name, within the zone
+    std::string zone;                    ///< "building/floor/room": neighbouring ids for neighbouring devices
     Endpoint listen{"127.0.0.1", 7070};  ///< port 0: chosen by the system
     std::optional<Endpoint> advertise;   ///< what others dial, where it differs from `listen`
     std::string data_dir;                ///< identity and profiles; default: ~/.local/state/eddy/<name>

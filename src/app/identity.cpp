@@ -5,9 +5,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "src/transport/crypto.hpp"
@@ -44,33 +44,65 @@ Status store(const Identity& identity, const std::filesystem::path& path) {
     ::close(fd);
     if (!written) return failure;
     if (::rename(fresh.c_str(), path.c_str()) != 0) return cannot("replace", path);
-    return success();
+    // The new name itself, or the next start after a power cut would have this incarnation once more.
+    const int folder = ::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return cannot("open", path.parent_path());
+    const bool synced = ::fsync(folder) == 0;
+    const auto unsynced = synced ? success() : Status(cannot("sync", path.parent_path()));
+    ::close(folder);
+    return unsynced;
+}
+
+/// Nothing: there is no file yet.
+Result<std::optional<Identity>> stored_identity(const std::filesystem::path& path) {
+    std::error_code failed;
+    if (!std::filesystem::exists(path, failed)) return std::optional<Identity>();
+    std::ifstream file(path);
+    if (!file) return cannot("read", path);
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    auto stored = parse(text, path);
+    if (!stored) return stored.error();
+    return std::optional(*stored);
+}
+
+NodeId id_of(const NodeConfig& config, const std::optional<Identity>& stored) {
+    if (config.id) return *config.id;
+    if (stored && transport::in_zone(stored->id, config.zone)) return stored->id;
+    return transport::node_id_of(config.cluster, config.name, config.zone);
+}
+
+std::filesystem::path identity_path(const NodeConfig& config) {
+    return std::filesystem::path(config.data_dir) / "identity";
 }
 
 }  // namespace
 
-Result<Identity> take_identity(const NodeConfig& config) {
+Result<Identity> take_identity(const NodeConfig& config, const LogFn& log) {
     const std::filesystem::path folder(config.data_dir);
     std::error_code failed;
     std::filesystem::create_directories(folder, failed);
     if (failed)
         return unavailable("cannot make the folder " + folder.string() + " ([node] data_dir): " + failed.message());
-    const auto path = folder / "identity";
+    const auto path = identity_path(config);
+    const auto stored = stored_identity(path);
+    if (!stored) return stored.error();
 
-    Identity identity;
-    identity.id = transport::node_id_of(config.cluster, config.name);
-    if (std::filesystem::exists(path, failed)) {
-        std::ifstream file(path);
-        if (!file) return cannot("read", path);
-        const std::string text(std::istreambuf_iterator<char>(file), {});
-        auto stored = parse(text, path);
-        if (!stored) return stored.error();
-        identity = *stored;
-    }
-    if (config.id) identity.id = *config.id;
+    Identity identity = stored->value_or(Identity{});
+    identity.id = id_of(config, *stored);
     ++identity.incarnation.value;
     if (auto status = store(identity, path); !status) return status.error();
+    if (log && *stored && identity.id != (*stored)->id)
+        log(LogLevel::warning,
+            "the id of this node was " + to_string((*stored)->id) + " (" + path.string() + "), and is now " +
+                to_string(identity.id) + ": " +
+                (config.id ? "[node] id is set" : "it moved to [node] zone \"" + config.zone + "\""));
     return identity;
+}
+
+Result<NodeId> expected_id(const NodeConfig& config) {
+    const auto stored = stored_identity(identity_path(config));
+    if (!stored) return stored.error();
+    return id_of(config, *stored);
 }
 
 }  // namespace eddy::app

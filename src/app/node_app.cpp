@@ -75,7 +75,7 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
         return invalid("a node with a [[source]] needs [model] path: frames are captured at the model's input size");
     if (!options.report_path.empty())
         if (auto status = check_report_path(options.report_path); !status) return status.error();
-    auto identity = take_identity(config);
+    auto identity = take_identity(config, log);
     if (!identity) return identity.error();
 
     RuntimeParts parts;

@@ -45,8 +45,14 @@ std::vector<Key> node_keys() {
         {"node", "name", NameType{}, "", "What people call this node; unique in its cluster.", true, false,
          to(&NodeConfig::name)},
         {"node", "id", NodeIdType{}, "",
-         "Place on the ring. Left out: derived from the names of cluster and node, which suits nearly everyone.", false,
-         false, to(&NodeConfig::id)},
+         "Place on the ring. Left out: derived from the names of cluster and node (and `zone`), which suits nearly "
+         "everyone.",
+         false, false, to(&NodeConfig::id)},
+        {"node", "zone", ZoneType{}, "",
+         "Where the device is: \"building/floor/room\", or less. Devices of one zone are neighbours on the ring, so "
+         "that frames travel short ways. Left out: anywhere. A device that moved gets a new id; one with `id` keeps "
+         "it.",
+         false, false, to(&NodeConfig::zone)},
         {"node", "listen", EndpointType{0}, "\"127.0.0.1:7070\"",
          "Where other nodes reach this one. Anything but loopback needs a cluster key. Port 0: chosen by the system.",
          false, false, to(&NodeConfig::listen)},
@@ -140,6 +146,10 @@ std::vector<Key> source_keys() {
 struct Words {
     std::string operator()(const NameType&) const {
         return fmt::format("a text of 1 to {} letters, digits, '.', '_' or '-'", name_bytes_max);
+    }
+    std::string operator()(const ZoneType&) const {
+        return fmt::format("a text of 1 to {} names joined by '/', each of 1 to {} letters, digits, '.', '_' or '-'",
+                           zone_levels_max, name_bytes_max);
     }
     std::string operator()(const TextType& type) const {
         if (!type.meaning.empty()) return std::string(type.meaning);

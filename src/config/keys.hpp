@@ -16,6 +16,7 @@ namespace eddy::config {
 
 // What a key may hold. `allowed()` puts each into words.
 struct NameType {};  ///< letters, digits, '.', '_' and '-': fit for file names, metrics and log lines
+struct ZoneType {};  ///< names joined by '/', from the widest on
 struct TextType {
     size_t bytes_min = 1;
     size_t bytes_max = 4096;
@@ -41,7 +42,7 @@ struct EndpointsType {
     size_t count_max = 0;
 };
 struct NodeIdType {};
-using Type = std::variant<NameType, TextType, IntegerType, NumberType, FlagType, ChoiceType, EndpointType,
+using Type = std::variant<NameType, ZoneType, TextType, IntegerType, NumberType, FlagType, ChoiceType, EndpointType,
                           EndpointsType, NodeIdType>;
 
 /// A value of the right type and in range. A choice is the index of its word, in the order of its enum.

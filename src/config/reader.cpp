@@ -34,6 +34,7 @@ std::string found_words(const toml::node& node) {
 }
 
 bool is_name(std::string_view text) {
+    if (text == "." || text == "..") return false;
     return !text.empty() && text.size() <= name_bytes_max && std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' ||
                c == '-';
@@ -46,8 +47,20 @@ struct Convert {
 
     std::optional<Value> operator()(const NameType&) const {
         const auto text = node.value_exact<std::string>();
-        if (!text || !is_name(*text) || *text == "." || *text == "..") return std::nullopt;
+        if (!text || !is_name(*text)) return std::nullopt;
         return *text;
+    }
+    std::optional<Value> operator()(const ZoneType&) const {
+        const auto text = node.value_exact<std::string>();
+        if (!text) return std::nullopt;
+        std::string_view rest = *text;
+        for (size_t levels = 1; levels <= zone_levels_max; ++levels) {
+            const size_t slash = rest.find('/');
+            if (!is_name(rest.substr(0, slash))) return std::nullopt;
+            if (slash == std::string_view::npos) return *text;
+            rest.remove_prefix(slash + 1);
+        }
+        return std::nullopt;
     }
     std::optional<Value> operator()(const TextType& type) const {
         const auto text = node.value_exact<std::string>();

@@ -9,6 +9,7 @@
 #include <openssl/rand.h>
 
 #include "eddy/assert.hpp"
+#include "eddy/config.hpp"
 
 namespace eddy::transport {
 
@@ -20,14 +21,37 @@ Digest sha256(std::span<const std::byte> bytes) {
     return digest;
 }
 
-NodeId node_id_of(std::string_view cluster, std::string_view node_name) {
+namespace {
+
+/// Two bytes for each level of the path.
+std::string zone_prefix(std::string_view zone) {
+    std::string prefix;
+    for (size_t end = 0; end < zone.size() && prefix.size() < 2 * zone_levels_max; ++end) {
+        end = std::min(zone.find('/', end), zone.size());
+        const Digest digest = sha256(std::string("zone") + '\0' + std::string(zone.substr(0, end)));
+        prefix.append({static_cast<char>(digest[0]), static_cast<char>(digest[1])});
+    }
+    return prefix;
+}
+
+}  // namespace
+
+NodeId node_id_of(std::string_view cluster, std::string_view node_name, std::string_view zone) {
     std::string text(cluster);
     text += '\0';
     text += node_name;
     const Digest digest = sha256(text);
     NodeId id;
     std::copy_n(digest.begin(), id.bytes.size(), id.bytes.begin());
+    const std::string prefix = zone_prefix(zone);
+    std::copy(prefix.begin(), prefix.end(), id.bytes.begin());
     return id;
+}
+
+bool in_zone(const NodeId& id, std::string_view zone) {
+    const std::string prefix = zone_prefix(zone);
+    return std::equal(prefix.begin(), prefix.end(), id.bytes.begin(),
+                      [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; });
 }
 
 Digest hmac_sha256(std::string_view key, std::span<const std::byte> message) {

@@ -22,8 +22,12 @@ inline std::span<const std::byte> as_span(std::string_view text) {
 Digest sha256(std::span<const std::byte> bytes);
 inline Digest sha256(std::string_view text) { return sha256(as_span(text)); }
 
-/// The first 160 bits of SHA-256("cluster" 0 "name"): where a node without a configured id sits on the ring.
-NodeId node_id_of(std::string_view cluster, std::string_view node_name);
+/// Where a node without a configured id sits on the ring: the first 160 bits of SHA-256("cluster" 0 "name"), of which
+/// the leading ones give way to the zone's: of each of its levels, "a", "a/b", "a/b/c", the first 16 bits of
+/// SHA-256("zone" 0 path). So a zone is one stretch of the ring, and so is each zone within it.
+NodeId node_id_of(std::string_view cluster, std::string_view node_name, std::string_view zone = {});
+/// Is `id` on the zone's stretch? Every id is in the empty zone.
+bool in_zone(const NodeId& id, std::string_view zone);
 
 Digest hmac_sha256(std::string_view key, std::span<const std::byte> message);
 

@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include "src/transport/crypto.hpp"
+
 using namespace eddy;
 using namespace eddy::app;
 
@@ -61,6 +63,69 @@ TEST_CASE("a renamed node that keeps its folder stays the same node") {
     REQUIRE(before);
     REQUIRE(after);
     CHECK(after->id == before->id);
+}
+
+TEST_CASE("a zone places a new node, and moves one that was stored elsewhere, which is logged once") {
+    Home home;
+    std::vector<std::string> lines;
+    const LogFn log = [&](LogLevel, const std::string& line) { lines.push_back(line); };
+    const auto start = [&] {
+        const auto expected = expected_id(home.config);
+        const auto identity = take_identity(home.config, log);
+        REQUIRE(identity);
+        REQUIRE(expected);
+        CHECK(*expected == identity->id);
+        return *identity;
+    };
+    const Identity plain = start();
+    home.config.zone = "house/2/kitchen";
+    const Identity placed = start();
+    CHECK(placed.id == transport::node_id_of("test", "a", "house/2/kitchen"));
+    CHECK(placed.incarnation == Incarnation{2});
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].find(to_string(plain.id)) != std::string::npos);
+    CHECK(lines[0].find(to_string(placed.id)) != std::string::npos);
+    CHECK(lines[0].find("zone \"house/2/kitchen\"") != std::string::npos);
+    // The same zone, a wider one, none at all: the id lies in it.
+    for (const char* zone : {"house/2/kitchen", "house/2", "house", ""}) {
+        home.config.zone = zone;
+        CHECK(start().id == placed.id);
+    }
+    CHECK(lines.size() == 1);
+    home.config.zone = "house/1";
+    const Identity moved = start();
+    CHECK(moved.id == transport::node_id_of("test", "a", "house/1"));
+    CHECK(moved.incarnation == Incarnation{7});
+    CHECK(lines.size() == 2);
+}
+
+TEST_CASE("a configured id wins over the zone; once it is taken out, it stays unless the zone forbids it") {
+    Home home;
+    std::vector<std::string> lines;
+    const LogFn log = [&](LogLevel, const std::string& line) { lines.push_back(line); };
+    home.config.zone = "house";
+    REQUIRE(take_identity(home.config, log));
+    NodeId chosen;
+    chosen.bytes.fill(0x55);
+    home.config.id = chosen;
+    CHECK(*expected_id(home.config) == chosen);
+    CHECK(take_identity(home.config, log)->id == chosen);
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].find("[node] id is set") != std::string::npos);
+    home.config.id.reset();
+    home.config.zone.clear();
+    CHECK(take_identity(home.config, log)->id == chosen);
+    CHECK(lines.size() == 1);
+    home.config.zone = "house";
+    CHECK(take_identity(home.config, log)->id == transport::node_id_of("test", "a", "house"));
+    CHECK(lines.size() == 2);
+}
+
+TEST_CASE("the id to expect is told without a file being written") {
+    Home home;
+    home.config.zone = "house";
+    CHECK(*expected_id(home.config) == transport::node_id_of("test", "a", "house"));
+    CHECK_FALSE(std::filesystem::exists(home.config.data_dir));
 }
 
 TEST_CASE("a file that is no identity is not overwritten but named") {

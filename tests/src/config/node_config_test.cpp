@@ -114,6 +114,7 @@ const std::string everything = R"(
 [node]
 name = "kitchen"
 id = "00000000000000000000000000000000000000ff"
+zone = "house/2/kitchen"
 listen = "0.0.0.0:0"
 advertise = "[fe80::1]:7071"
 data_dir = "state/x"
@@ -167,6 +168,7 @@ TEST_CASE("every key reaches its member") {
     CHECK(config.name == "kitchen");
     REQUIRE(config.id.has_value());
     CHECK(config.id->bytes[19] == 0xff);
+    CHECK(config.zone == "house/2/kitchen");
     CHECK(config.listen == Endpoint{"0.0.0.0", 0});
     CHECK(config.advertise == Endpoint{"fe80::1", 7071});
     CHECK(config.data_dir == (scratch.folder() / "state/x").string());
@@ -234,6 +236,20 @@ TEST_CASE("a value out of range names file, line, key, what was found and what i
           "node.toml:4: [cluster] seeds: found 5 in the list, allowed: a list of at most 64 texts \"host:port\"");
     CHECK(refusal(scratch, "[node]\nname = \"a/b\"\n").find("allowed: a text of 1 to 64 letters") != std::string::npos);
     CHECK(refusal(scratch, "[node]\nname = \"..\"\n").find("found \"..\"") != std::string::npos);
+}
+
+TEST_CASE("a zone is one to three names, and anything else is refused with its line") {
+    const Scratch scratch;
+    CHECK(accepted(scratch, named).zone.empty());
+    for (const std::string zone : {"house", "house/2", "house/2/kitchen", "a.b/c_d/e-f"})
+        CHECK(accepted(scratch, named + "zone = \"" + zone + "\"\n").zone == zone);
+    CHECK(refusal(scratch, named + "zone = \"house/2/kitchen/shelf\"\n") ==
+          "node.toml:3: [node] zone: found \"house/2/kitchen/shelf\", allowed: a text of 1 to 3 names joined by '/', "
+          "each of 1 to 64 letters, digits, '.', '_' or '-'");
+    for (const std::string zone : {"", "/", "/house", "house/", "house//kitchen", "a b", "house/..", "küche"})
+        CHECK(refusal(scratch, named + "zone = \"" + zone + "\"\n").find("[node] zone: found") != std::string::npos);
+    refusal(scratch, named + "zone = \"" + std::string(65, 'x') + "\"\n");
+    refusal(scratch, named + "zone = 5\n");
 }
 
 TEST_CASE("the boundaries of a range belong to it as stated") {
