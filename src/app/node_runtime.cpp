@@ -258,7 +258,10 @@ void NodeRuntime::idle() {
 
 // -- network --------------------------------------------------------------------------------------------------------
 
-void NodeRuntime::on_peer_up(const msg::Member& peer, uint64_t connection) { tell(ev::PeerUp{peer, connection}); }
+void NodeRuntime::on_peer_up(const msg::Member& peer, uint64_t connection) {
+    unreached_.on_peer_up(peer.endpoint);
+    tell(ev::PeerUp{peer, connection});
+}
 
 void NodeRuntime::on_peer_down(const NodeId& peer, uint64_t connection, const std::string& reason) {
     tell(ev::PeerDown{peer, connection, reason});
@@ -280,6 +283,7 @@ void NodeRuntime::on_progress(const NodeId& peer) { tell(ev::Progress{peer}); }
 void NodeRuntime::on_drained(const NodeId& peer) { tell(ev::Drained{peer}); }
 
 void NodeRuntime::on_dial_failed(const Endpoint& endpoint, transport::DialFailure failure, const std::string& reason) {
+    unreached_.on_dial_failed(endpoint, failure, reason, real_now());
     tell(ev::DialFailed{endpoint, std::string(transport::to_string(failure)) + ": " + reason});
 }
 

@@ -13,6 +13,7 @@
 #include "src/app/capture_bridge.hpp"
 #include "src/app/compute_lane.hpp"
 #include "src/app/identity.hpp"
+#include "src/app/unreached_log.hpp"
 #include "src/control/protocol.hpp"
 #include "src/control/status.hpp"
 #include "src/metrics/collector.hpp"
@@ -81,6 +82,8 @@ private:
     TensorRef keep(HostTensor tensor);
     std::string answer(const std::string& line);
     [[nodiscard]] control::NodeStatus status() const;
+    [[nodiscard]] control::RingMember ring_row(const msg::Member& member, Instant now) const;
+    [[nodiscard]] std::string source_name(const SourceId& source) const;
     [[nodiscard]] metrics::NodeStats node_stats();
 
     RuntimeParts parts_;
@@ -90,6 +93,7 @@ private:
     std::unique_ptr<node::NodeCore> core_;
     metrics::Collector collector_;
     Endpoint endpoint_;
+    UnreachedLog unreached_;
     std::map<BufferId, HostTensor> buffers_;
     uint64_t next_buffer_ = 0;
     CaptureQueue captures_;

@@ -1,4 +1,5 @@
 // What a running node says of itself: control socket and report.
+#include <algorithm>
 #include <fstream>
 
 #include <unistd.h>
@@ -19,6 +20,9 @@ uint64_t resident_bytes() {
     return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+/// Empty: no model.
+std::string shown_hash(const ContentHash& hash) { return hash == ContentHash{} ? "" : to_string(hash); }
+
 }  // namespace
 
 std::string NodeRuntime::answer(const std::string& line) {
@@ -32,6 +36,51 @@ std::string NodeRuntime::answer(const std::string& line) {
     return control::error_reply("not understood");
 }
 
+std::string NodeRuntime::source_name(const SourceId& source) const {
+    const uint16_t stream = source.stream.value;
+    if (source.node == parts_.identity.id && stream < parts_.config.sources.size())
+        return parts_.config.sources[stream].name;
+    const auto& members = core_->ring().members();
+    const auto member =
+        std::find_if(members.begin(), members.end(), [&](const auto& each) { return each.id == source.node; });
+    return (member == members.end() ? short_name(source.node) : member->name) + "#" + std::to_string(stream);
+}
+
+control::RingMember NodeRuntime::ring_row(const msg::Member& member, Instant now) const {
+    const auto& ring = core_->ring();
+    control::RingMember row;
+    row.id = to_string(member.id);
+    row.name = member.name;
+    row.address = config::to_string(member.endpoint);
+    row.age_s = to_seconds(now - ring.member_since(member.id).value_or(started_at_));
+    row.gamma_s_per_parameter = core_->gamma_s_per_parameter(member.id);
+    row.self = member.id == parts_.identity.id;
+    row.successor = member.id == ring.successor();
+    row.predecessor = member.id == ring.predecessor();
+    row.incarnation = member.incarnation.value;
+    if (row.self) {
+        row.chain_hash = shown_hash(parts_.profile.chain_hash);
+        row.backlog.emplace();
+        for (const auto& length : core_->queue_lengths())
+            if (length.distributed > 0) row.backlog->push_back({source_name(length.source), length.distributed});
+        return row;
+    }
+    if (const auto heard = ring.last_heard(member.id)) row.heard_ms_ago = to_seconds(now - *heard) * 1e3;
+    if (const Usec round_trip = ring.round_trip(member.id); round_trip > Usec{0})
+        row.round_trip_ms = to_seconds(round_trip) * 1e3;
+    const node::Link* link = core_->link(member.id);
+    if (link == nullptr) return row;
+    if (const double bytes_per_s = link->estimator().bytes_per_s(); bytes_per_s > 0)
+        row.bandwidth_bytes_per_s = bytes_per_s;
+    if (link->state_at() == Instant{}) return row;  // it has not reported yet
+    row.chain_hash = shown_hash(link->state().chain_hash);
+    std::map<SourceId, uint64_t> waiting;
+    for (const auto& backlog : link->state().backlog) waiting[backlog.source] += backlog.frames;
+    row.backlog.emplace();
+    for (const auto& [source, frames] : waiting) row.backlog->push_back({source_name(source), frames});
+    return row;
+}
+
 control::NodeStatus NodeRuntime::status() const {
     const Instant now = real_now();
     control::NodeStatus status;
@@ -43,34 +92,14 @@ control::NodeStatus NodeRuntime::status() const {
     status.address = config::to_string(endpoint_);
     status.model = parts_.card.name;
     status.stopping = stopping_;
+    status.chain_hash = shown_hash(parts_.profile.chain_hash);
     status.ring_epoch = core_->ring().epoch();
-    if (parts_.profile.chain_hash != ContentHash{}) status.chain_hash = to_string(parts_.profile.chain_hash);
-    const auto& ring = core_->ring();
-    std::map<NodeId, std::string> names;
-    for (const auto& member : ring.members()) {
-        names[member.id] = member.name;
-        control::RingMember row;
-        row.id = to_string(member.id);
-        row.name = member.name;
-        row.address = config::to_string(member.endpoint);
-        const auto since = ring.member_since(member.id);
-        row.age_s = to_seconds(now - since.value_or(started_at_));
-        row.gamma_s_per_parameter = core_->gamma_s_per_parameter(member.id);
-        row.self = member.id == parts_.identity.id;
-        row.successor = member.id == ring.successor();
-        row.predecessor = member.id == ring.predecessor();
-        row.incarnation = member.incarnation.value;
-        if (const Usec round_trip = ring.round_trip(member.id); round_trip > Usec{0})
-            row.round_trip_ms = to_seconds(round_trip) * 1e3;
-        status.ring.push_back(row);
-    }
+    for (const auto& member : core_->ring().members()) status.ring.push_back(ring_row(member, now));
+    status.unreached = unreached_.rows(now);
     for (const auto& length : core_->queue_lengths()) {
         const bool own = length.source.node == parts_.identity.id;
         const uint16_t stream = length.source.stream.value;
-        const auto name = names.find(length.source.node);
-        const std::string source =
-            own ? parts_.config.sources.at(stream).name
-                : (name == names.end() ? short_name(length.source.node) : name->second) + "#" + std::to_string(stream);
+        const std::string source = source_name(length.source);
         const uint64_t bound = parts_.config.queue_frames;
         if (own)
             status.queues.push_back(

@@ -19,7 +19,6 @@ inline constexpr size_t status_rows_max = 4096;
 /// Frames that a member reported waiting at it.
 struct MemberBacklog {
     std::string source;  ///< whose frames: as in QueueLength
-    uint64_t layer = 0;  ///< where they resume
     uint64_t frames = 0;
     friend bool operator==(const MemberBacklog&, const MemberBacklog&) = default;
 };

@@ -24,7 +24,7 @@ Json list(const std::vector<Row>& rows) {
 }
 
 Json to_value(const MemberBacklog& backlog) {
-    return {{"source", backlog.source}, {"layer", backlog.layer}, {"frames", backlog.frames}};
+    return {{"source", backlog.source}, {"frames", backlog.frames}};
 }
 
 Json to_value(const std::optional<double>& number) { return number ? Json(*number) : Json(nullptr); }
@@ -101,7 +101,6 @@ private:
 MemberBacklog read_backlog(const Fields& fields) {
     MemberBacklog backlog;
     backlog.source = fields.text("source");
-    backlog.layer = fields.count("layer");
     backlog.frames = fields.count("frames");
     return backlog;
 }

@@ -22,7 +22,7 @@ NodeStatus sample() {
     RingMember self{status.id, "a", status.address, 75, 3.25e-9, true, false, false};
     self.incarnation = 4;
     self.chain_hash = status.chain_hash;
-    self.backlog = {{"front", 3, 2}, {"b#0", 11, 40}};
+    self.backlog = {{"front", 2}, {"b#0", 40}};
     RingMember other{"aabbccddeeff0011223300112233445566778899", "b", "127.0.0.1:7071", 62, 0, false, true, true};
     other.incarnation = 9;
     other.heard_ms_ago = 120.4;
