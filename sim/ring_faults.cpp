@@ -70,7 +70,10 @@ private:
     }
 
     ScenarioStep& add(decltype(ScenarioStep::what) what) {
-        scenario_.steps.push_back({now_, Usec{0}, std::move(what), 0});
+        ScenarioStep step;
+        step.at = now_;
+        step.what = std::move(what);
+        scenario_.steps.push_back(std::move(step));
         return scenario_.steps.back();
     }
     void expect(decltype(ScenarioStep::what) what, Usec within) {

@@ -185,7 +185,7 @@ private:
     // -- steps --------------------------------------------------------------------------------------------------------
     void play(const NodeStep& step, const ScenarioStep&) {
         for (const size_t node : step.nodes) {
-            ++result_.faults;
+            if (world_.running(node) != (step.verb == NodeVerb::start)) ++result_.faults;
             switch (step.verb) {
                 case NodeVerb::start: start(node); break;
                 case NodeVerb::restart: world_.crash(node), start(node); break;
