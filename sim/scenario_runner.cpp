@@ -23,8 +23,8 @@ std::string seconds(Usec t) {
 
 class Run {
 public:
-    Run(const Scenario& scenario, const ScenarioLog& log)
-        : scenario_(scenario), log_(log), world_(options()), random_(scenario.seed ^ 0x6b657973) {
+    Run(const Scenario& scenario, const ScenarioLog& log, bool asserts)
+        : scenario_(scenario), log_(log), world_(options(asserts)), random_(scenario.seed ^ 0x6b657973) {
         for (const auto& node : scenario.nodes) world_.add(node.id, scenario.seeds);
         pointers_.resize(scenario.nodes.size());
         for (size_t i = 0; i < pointers_.size(); ++i) pointers_[i].id = scenario.nodes[i].id;
@@ -54,8 +54,9 @@ public:
     }
 
 private:
-    RingWorldOptions options() {
+    RingWorldOptions options(bool asserts) {
         RingWorldOptions options;
+        options.check_rings = asserts;
         options.seed = scenario_.seed;
         options.network = scenario_.network;
         options.ring.list_max = scenario_.list_max;
@@ -345,6 +346,8 @@ std::string to_text(const Finding& finding) {
            (finding.line == 0 ? "" : " (line " + std::to_string(finding.line) + ")") + ": " + finding.text;
 }
 
-ScenarioResult run_scenario(const Scenario& scenario, const ScenarioLog& log) { return Run(scenario, log).run(); }
+ScenarioResult run_scenario(const Scenario& scenario, const ScenarioLog& log, bool asserts) {
+    return Run(scenario, log, asserts).run();
+}
 
 }  // namespace eddy::sim

@@ -43,6 +43,7 @@ struct ScenarioResult {
 /// Told about every step and every line the rings log; for people.
 using ScenarioLog = std::function<void(Usec at, const std::string& text)>;
 
-[[nodiscard]] ScenarioResult run_scenario(const Scenario& scenario, const ScenarioLog& log = {});
+/// `asserts`: every Ring checks its own state after each event, and aborts on a bug.
+[[nodiscard]] ScenarioResult run_scenario(const Scenario& scenario, const ScenarioLog& log = {}, bool asserts = true);
 
 }  // namespace eddy::sim
