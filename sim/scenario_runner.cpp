@@ -47,6 +47,7 @@ public:
             line_ = 0;
             changed();
         }
+        wait_until(Instant{} + scenario_.end(), [] { return false; });
         result_.ended = elapsed();
         result_.events = world_.counters().events;
         result_.trace_hash = world_.trace_hash();
@@ -87,6 +88,7 @@ private:
 
     template <class Done>
     bool wait_until(Instant end, Done done) {
+        if (result_.finding) return false;
         if (end <= world_.now()) return done();
         const bool came = world_.run_until(
             end - world_.now(), [&] { return settle(), result_.finding.has_value() || done(); }, poll_every);
