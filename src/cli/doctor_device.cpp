@@ -2,18 +2,16 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "models/torch/model.hpp"
-#include "src/app/reach.hpp"
+#include "src/app/identity.hpp"
 #include "src/cli/doctor.hpp"
 #include "src/config/node_config.hpp"
 #include "src/control/protocol.hpp"
-#include "src/transport/crypto.hpp"
 #include "src/transport/line_server.hpp"
 #include "src/transport/tcp.hpp"
 
@@ -27,16 +25,6 @@ using control::wrong;
 
 constexpr Usec answer_within = std::chrono::seconds(3);
 constexpr uint64_t free_bytes_min = uint64_t{1} << 20;
-
-/// The id the next start would have, and the file that must be readable for it.
-std::string stored_id(const NodeConfig& config) {
-    if (config.id) return to_string(*config.id);
-    std::ifstream file(fs::path(config.data_dir) / "identity");
-    std::string word;
-    file >> word;
-    if (file && parse_node_id(word)) return word;
-    return to_string(transport::node_id_of(config.cluster, config.name));
-}
 
 Check data_dir_check(const NodeConfig& config) {
     const auto problem = [&](const std::string& what) {
@@ -55,9 +43,9 @@ Check data_dir_check(const NodeConfig& config) {
     if (::statvfs(folder.c_str(), &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < free_bytes_min)
         return wrong("data_dir", config.data_dir, "the disk is full",
                      "free some space: a node keeps its identity there");
-    const fs::path identity = fs::path(config.data_dir) / "identity";
-    if (fs::exists(identity, failed) && ::access(identity.c_str(), R_OK | W_OK) != 0)
-        return problem("cannot read and write " + identity.string() + ": " + std::strerror(errno));
+    if (const auto id = app::expected_id(config); !id)
+        return wrong("data_dir", config.data_dir, id.error().message,
+                     "the file must be readable for this user and whole; without it the node starts as a new one");
     return well("data_dir", config.data_dir,
                 folder == fs::path(config.data_dir) ? "can be written to" : "will be made at the first start");
 }
@@ -152,7 +140,10 @@ DoctorDevice examine_device(const NodeConfig& config, transport::Loop& loop) {
     device.own.version = transport::protocol_version;
     device.checks.push_back(data_dir_check(config));
     device.checks.push_back(control_check(config, device.own.status));
-    device.own.id = device.own.status ? device.own.status->id : stored_id(config);
+    if (device.own.status)
+        device.own.id = device.own.status->id;
+    else if (const auto id = app::expected_id(config))
+        device.own.id = to_string(*id);
     device.checks.push_back(listen_check(config, device.own.status, loop));
     device.checks.push_back(advertise_check(config));
     device.checks.push_back(model_check(config, device.own));

@@ -218,11 +218,13 @@ class Doctor(Story):
         self.assertEqual((shown.returncode, "Example" in shown.stdout), (0, True))
 
     def test_a_folder_that_cannot_be_written_to_is_told(self):
-        blocked = self.folder / "a-file"
-        blocked.touch()
-        for config in (self.config(node={"data_dir": "a-file/state"}), self.config(node={"data_dir": "a-file"})):
-            self.finds(config, "data_dir", str(json.loads(run(EDDY, "doctor", "--json", "--config", config).stdout)
-                                               ["checks"][1]["where"]), "is not a folder", "[node] data_dir")
+        (self.folder / "a-file").touch()
+        for data_dir in ("a-file/state", "a-file"):
+            self.finds(self.config(node={"data_dir": data_dir}), "data_dir", str(self.folder / data_dir),
+                       "is not a folder", "[node] data_dir")
+        (self.folder / "state-me").mkdir()
+        (self.folder / "state-me" / "identity").write_text("half a li")
+        self.finds(self.config(), "data_dir", str(self.folder / "state-me"), "not a node's identity")
         if os.geteuid() != 0:
             (self.folder / "locked").mkdir(mode=0o500)
             self.finds(self.config(node={"data_dir": "locked/state"}), "data_dir", str(self.folder / "locked/state"),
