@@ -239,11 +239,11 @@ void Fabric::closed(uint32_t index) {
     notes_.give_back(index);
     if (machines_[note.node].life != note.life) return;
     if (note.from_peer) {
+        // Never before this end was told that it is up: nothing overtakes that.
         const Link* link = find(note.node, note.peer, note.connection);
         if (link == nullptr) return;
-        const bool told = link->told;
+        EDDY_ASSERT(link->told);
         erase(note.node, note.peer);
-        if (!told) return;
     }
     host_.on_peer_down(note.node, note.peer, note.connection, note.reason);
 }

@@ -78,7 +78,7 @@ public:
             collect();
             const Usec since = world_.now().time_since_epoch();
             if (since % look_every == Usec{0}) look();
-            if (since % check_every == Usec{0}) check();
+            if (since % check_every == Usec{0} || world_.now() >= end_) check();
         }
         return report();
     }

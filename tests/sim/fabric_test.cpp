@@ -59,7 +59,10 @@ struct Cluster final : Fabric::Host {
         CHECK(!fabric.paused(node));
         told.push_back({fabric.now().time_since_epoch(), node, what, peer, number, reason});
     }
-    void on_peer_up(size_t node, size_t peer, uint64_t connection) override { tell(node, "up", peer, connection); }
+    void on_peer_up(size_t node, size_t peer, uint64_t connection) override {
+        tell(node, "up", peer, connection);
+        if (greet) ping(node, peer, 1);
+    }
     void on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) override {
         tell(node, "down", peer, connection, reason);
     }
@@ -77,6 +80,7 @@ struct Cluster final : Fabric::Host {
     void on_timer(size_t node, uint32_t timer) override { tell(node, "timer", timer, 0); }
 
     Fabric fabric;
+    bool greet = false;  ///< send a ping as soon as a peer is up
     std::vector<Told> told;
     std::pair<Instant, Instant> last_bulk;
 };
@@ -213,6 +217,30 @@ TEST_CASE("TCP turns loss into lateness, and everything behind a lost message wa
     CHECK(cluster.fabric.counters().lost == 0);
 }
 
+TEST_CASE("waits before a lost message is sent again double, up to a bound") {
+    NetworkFaults network = steady(5ms);
+    Cluster cluster(2, network);
+    cluster.connect(0, 1);
+    const Usec sent = cluster.fabric.now().time_since_epoch();
+    network.loss = 1;
+    cluster.fabric.set_network(network);
+    cluster.ping(0, 1, 1);
+    cluster.run(60s);
+    CHECK(cluster.last(1, "ping").at == sent + 5ms + 200ms * (1 + 2 + 4 + 8 + 16 + 5 * 32));
+}
+
+TEST_CASE("messages held up by a cut are tried again at waits that double, up to a bound") {
+    Cluster cluster(2, steady(5ms));
+    cluster.connect(0, 1);
+    const Usec sent = cluster.fabric.now().time_since_epoch();
+    cluster.fabric.cut_one_way(0, 1);
+    cluster.ping(0, 1, 1);
+    cluster.run(20s);
+    cluster.fabric.heal();
+    cluster.run(20s);
+    CHECK(cluster.last(1, "ping").at == sent + 5ms + 200ms * (1 + 2 + 4 + 8 + 16 + 32 + 32 + 32));
+}
+
 TEST_CASE("datagrams are lost, doubled and reordered as often as asked for") {
     NetworkFaults network = steady(5ms);
     network.datagrams = true;
@@ -289,6 +317,38 @@ TEST_CASE("a closed connection is down at both ends, with what was sent before i
     CHECK(cluster.last(1, "down").number == cluster.last(0, "down").number);
 }
 
+TEST_CASE("the end of a connection does not overtake what was sent before it") {
+    NetworkFaults network = steady(20ms);
+    network.delay_spread = 20ms;
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        Cluster cluster(2, network, seed);
+        cluster.connect(0, 1);
+        for (uint64_t i = 1; i <= 5; ++i) cluster.ping(0, 1, i);
+        if (seed % 2 == 0)
+            cluster.fabric.close(0, 1, "enough");
+        else
+            cluster.fabric.crash(0);
+        cluster.run(1s);
+        CHECK(cluster.numbers(1, "ping") == counted_to(5));
+        CHECK(cluster.count(1, "down") == 1);
+    }
+}
+
+TEST_CASE("a connection that is closed while a cut holds up its messages forgets them") {
+    Cluster cluster(2, steady(5ms));
+    cluster.connect(0, 1);
+    cluster.fabric.cut_one_way(0, 1);
+    for (uint64_t i = 1; i <= 5; ++i) cluster.ping(0, 1, i);
+    cluster.run(100ms);
+    CHECK(cluster.fabric.in_flight() == 5);
+    cluster.fabric.close(1, 0, "no sign of life");
+    CHECK(cluster.fabric.in_flight() == 0);
+    cluster.fabric.heal();
+    cluster.run(10s);
+    CHECK(cluster.count(1, "ping") == 0);
+    CHECK(cluster.count(0, "down") == 1);
+}
+
 TEST_CASE("behind a cut one end stays up until it writes and hears a reset") {
     Cluster cluster(2, steady(5ms));
     cluster.connect(0, 1);
@@ -335,6 +395,43 @@ TEST_CASE("a machine that came back replaces its old connection when it dials") 
     CHECK(cluster.told[1].node == 0);
     CHECK(cluster.told[0].number < cluster.told[1].number);
     CHECK(cluster.told[2].node == 1);
+}
+
+TEST_CASE(
+    "the dialled one may write at once: TCP delivers it after the dialler's end is up, a datagram may be too early") {
+    NetworkFaults network = steady(20ms);
+    network.delay_spread = 20ms;
+    for (const bool datagrams : {false, true}) {
+        network.datagrams = datagrams;
+        uint64_t lost = 0;
+        for (uint64_t seed = 1; seed <= 30; ++seed) {
+            Cluster cluster(2, network, seed);
+            cluster.greet = true;
+            cluster.fabric.dial(0, Fabric::endpoint(1));
+            cluster.run(1s);
+            CHECK(cluster.count(1, "ping") == 1);
+            lost += 1 - cluster.count(0, "ping");
+        }
+        CHECK((lost > 0) == datagrams);
+    }
+}
+
+TEST_CASE("a dial that arrives after the other end was lost ends the old connection first") {
+    Cluster cluster(2, steady(10ms));
+    cluster.fabric.dial(1, Fabric::endpoint(0));
+    cluster.run(25ms);
+    cluster.fabric.dial(0, Fabric::endpoint(1));  // crosses the other
+    cluster.run(25ms);
+    REQUIRE(cluster.fabric.connected(0, 1));
+    const uint64_t old = cluster.last(0, "up").number;
+    cluster.told.clear();
+    cluster.fabric.vanish(1);
+    cluster.fabric.start(1);
+    cluster.run(1s);
+    CHECK(cluster.last(0, "down").number == old);
+    CHECK(cluster.last(0, "up").number > old);
+    CHECK(cluster.last(0, "down").at < cluster.last(0, "up").at);
+    CHECK(cluster.last(1, "up").number == cluster.last(0, "up").number);
 }
 
 TEST_CASE("what belongs to a process dies with it") {
@@ -407,6 +504,28 @@ TEST_CASE("a slow process takes its time over every event and loses none") {
     cluster.run(1s);
     CHECK(cluster.numbers(1, "ping") == counted_to(10));
     for (size_t i = 0; i < 10; ++i) CHECK(cluster.told[i].at == sent + 5ms + i * 20ms);
+}
+
+TEST_CASE("a slow machine is as slow after its process started again") {
+    Cluster cluster(2, steady(5ms));
+    cluster.connect(0, 1);
+    cluster.fabric.slow(1, 20ms);
+    for (uint64_t i = 1; i <= 10; ++i) cluster.ping(0, 1, i);
+    cluster.run(30ms);
+    cluster.fabric.crash(1);
+    cluster.fabric.start(1);
+    // Both the old process and the new one are in the middle of something.
+    for (int i = 0; i < 3; ++i)
+        cluster.fabric.at_process(1, cluster.fabric.now(), [&] {
+            cluster.told.push_back({cluster.fabric.now().time_since_epoch(), 1, "did", 0, 0, ""});
+        });
+    const Usec begun = cluster.fabric.now().time_since_epoch();
+    cluster.told.clear();
+    cluster.run(1s);
+    std::vector<Usec> did;
+    for (const auto& entry : cluster.told)
+        if (entry.what == "did") did.push_back(entry.at - begun);
+    CHECK(did == std::vector<Usec>{0ms, 20ms, 40ms});
 }
 
 TEST_CASE("bulk messages queue for the line, control messages do not") {
