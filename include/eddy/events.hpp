@@ -42,7 +42,8 @@ struct SourceEnded {
 /// Both connections to the peer stand, and it has proved who it is.
 struct PeerUp {
     msg::Member peer;
-    uint64_t connection = 0;  ///< rises; tells apart two lives of one peering
+    uint64_t connection = 0;                         ///< rises; tells apart two lives of one peering
+    std::optional<Endpoint> dialled = std::nullopt;  ///< by a connect() to here; the peer may tell another name of it
 };
 
 struct PeerDown {

@@ -260,7 +260,7 @@ void NodeRuntime::idle() {
 
 void NodeRuntime::on_peer_up(const msg::Member& peer, uint64_t connection) {
     unreached_.on_peer_up(peer.endpoint);
-    tell(ev::PeerUp{peer, connection});
+    tell(ev::PeerUp{peer, connection, network_->dialled(peer.id)});
 }
 
 void NodeRuntime::on_peer_down(const NodeId& peer, uint64_t connection, const std::string& reason) {

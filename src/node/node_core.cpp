@@ -122,7 +122,7 @@ void NodeCore::handle(const ev::PeerUp& e) {
     if (e.peer.id == config_.self.id) return;
     link_lost(e.peer.id);
     links_.emplace(e.peer.id, Link(e.connection));
-    ring_.on_peer_up(e.peer, now_, *sink_);
+    ring_.on_peer_up(e.peer, now_, *sink_, e.dialled ? &*e.dialled : nullptr);
     states_sent_ = Instant{};
     for (const auto& [frame, result] : unacknowledged_results_)
         if (frame.source.node == e.peer.id) sink_->send(e.peer.id, result, {});

@@ -107,6 +107,11 @@ void Connection::fail(DialFailure failure, const std::string& reason) {
     owner_.on_closed(*this);
 }
 
+void Connection::offend(const std::string& reason) {
+    offended_ = true;
+    fail(DialFailure::closed, reason);
+}
+
 void Connection::check_deadlines(Instant now) {
     if (stage_ == Stage::ended) return;
     const auto self = shared_from_this();
@@ -140,7 +145,9 @@ void Connection::arrived(size_t bytes) {
     last_byte_ = real_now();
     if (assembler_.between_messages()) first_byte_ = last_byte_;
     const auto complete = assembler_.arrived(bytes);
-    if (!complete) return fail(DialFailure::closed, complete.error().message);
+    if (!complete && complete.error().code != ErrorCode::invalid)
+        return fail(DialFailure::closed, complete.error().message);
+    if (!complete) return offend(complete.error().message);
     if (complete.value()) return on_message(assembler_.take());
     if (stage_ == Stage::open) owner_.on_partial(*this);
 }
@@ -183,7 +190,7 @@ void Connection::on_message(RawMessage raw) {
     if (!packet) {
         if (packet.error().code == ErrorCode::unsupported && stage_ == Stage::open)
             return owner_.on_unknown(*this, packet.error().message);
-        return fail(DialFailure::closed, packet.error().message);
+        return offend(packet.error().message);
     }
     if (stage_ == Stage::open) return on_open_packet(std::move(packet).value(), raw.bytes);
     on_handshake_packet(packet.value(), raw);
@@ -196,7 +203,7 @@ void Connection::on_handshake_packet(const Packet& packet, const RawMessage& raw
     if (hello != nullptr && stage_ == Stage::hello) return on_hello(*hello, raw);
     const auto* proof = std::get_if<Proof>(&packet);
     if (proof != nullptr && stage_ == Stage::proof) return on_proof(*proof);
-    fail(DialFailure::closed, "spoke out of turn in the handshake");
+    offend("spoke out of turn in the handshake");
 }
 
 void Connection::on_hello(const Hello& hello, const RawMessage& raw) {
@@ -237,10 +244,9 @@ void Connection::on_open_packet(Packet packet, uint64_t bytes) {
     auto* delivery = std::get_if<Delivery>(&packet);
     const auto* inquiry = std::get_if<Inquiry>(&packet);
     const auto* alive = std::get_if<Alive>(&packet);
-    if (delivery == nullptr && inquiry == nullptr && alive == nullptr)
-        return fail(DialFailure::closed, "began the handshake again");
+    if (delivery == nullptr && inquiry == nullptr && alive == nullptr) return offend("began the handshake again");
     if ((delivery != nullptr ? lane_of(delivery->message) : Lane::control) != handshake_.lane())
-        return fail(DialFailure::closed, "sent a message on the wrong connection");
+        return offend("sent a message on the wrong connection");
     if (inquiry != nullptr) return owner_.on_inquiry(*this, *inquiry);
     if (alive != nullptr) return owner_.on_alive(*this, *alive);
     owner_.on_delivery(*this, std::move(*delivery), bytes);

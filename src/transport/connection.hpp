@@ -78,6 +78,8 @@ public:
     /// Of the protocol; nothing before their preamble is here.
     [[nodiscard]] const std::optional<uint16_t>& their_version() const { return their_version_; }
     [[nodiscard]] const Address& remote() const { return remote_; }
+    /// It ended because the other side broke the protocol.
+    [[nodiscard]] bool offended() const { return offended_; }
     [[nodiscard]] uint64_t queued_bytes() const { return stream_ ? stream_->queued_bytes() : 0; }
     [[nodiscard]] uint64_t tx_bytes() const { return tx_bytes_; }
     [[nodiscard]] uint64_t rx_bytes() const { return rx_bytes_; }
@@ -98,6 +100,7 @@ private:
     void on_open_packet(Packet packet, uint64_t bytes);
     void linger(Instant deadline);
     void fail(DialFailure failure, const std::string& reason);
+    void offend(const std::string& reason);
 
     uint64_t number_;
     ConnectionOwner& owner_;
@@ -114,6 +117,7 @@ private:
     Instant deadline_;                 ///< of the handshake, or of lingering
     Instant first_byte_{};             ///< of the current message
     Instant last_byte_{};
+    bool offended_ = false;
     uint64_t tx_bytes_ = 0;
     uint64_t rx_bytes_ = 0;
 };

@@ -223,6 +223,10 @@ void Network::close(const std::string& reason, Usec within, std::function<void()
 
 size_t Network::peers() const { return impl_->peers.size(); }
 size_t Network::connections() const { return impl_->connections.size(); }
+std::optional<Endpoint> Network::dialled(const NodeId& peer) const {
+    const auto it = impl_->peers.find(peer);
+    return it == impl_->peers.end() ? std::nullopt : it->second.dialled;
+}
 Traffic Network::traffic() const { return impl_->traffic; }
 
 std::optional<Traffic> Network::traffic(const NodeId& peer) const {

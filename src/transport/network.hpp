@@ -135,6 +135,8 @@ public:
     void close(const std::string& reason, Usec within, std::function<void()> done);
 
     [[nodiscard]] size_t peers() const;
+    /// The endpoint whose connect() led to this peer, which may be another than the peer tells; nothing if none did.
+    [[nodiscard]] std::optional<Endpoint> dialled(const NodeId& peer) const;
     /// Bytes handed to and taken from the system, handshakes included, since the start.
     [[nodiscard]] Traffic traffic() const;
     /// Of the connection that stands now; nothing if the peer is not up.

@@ -71,6 +71,11 @@ void Network::Impl::on_bytes_in(Connection&, uint64_t bytes) { traffic.rx_bytes 
 void Network::Impl::on_ended(Connection& connection, DialFailure failure, const std::string& reason) {
     const size_t lane = static_cast<size_t>(connection.handshake().lane());
     if (Session* session = peer_of(connection)) {
+        if (connection.offended())
+            log_limited(LogLevel::warning, "offence " + connection.remote().host,
+                        "dropped " + described(session->member) + " at " + to_string(connection.remote()) +
+                            ", which broke the protocol: " + reason,
+                        loop.now());
         // After its Bye a lane may end; what the other lane still carries is waited for.
         if (!session->bye[lane]) drop_peer(session->member.id, reason);
         return flush();

@@ -43,6 +43,7 @@ struct Network::Impl final : ConnectionOwner {
         msg::Member member;
         Instance instance{};
         std::array<Link, 2> lanes;  ///< by Lane
+        std::optional<Endpoint> dialled;
         uint64_t connection = 0;    ///< not 0: up
         std::array<bool, 2> bye{};  ///< said by the peer; more of the other lane may still come
         std::string bye_reason;
@@ -51,6 +52,15 @@ struct Network::Impl final : ConnectionOwner {
         Instant last_progress{};
         std::optional<LifeCheck> inquiry;
         Instant alive_until{};  ///< it has answered: until then other claimants are refused at once
+    };
+    struct Process {
+        NodeId id;
+        Instance instance{};
+        friend bool operator==(const Process&, const Process&) = default;
+    };
+    struct Detour {
+        Process process;
+        uint64_t connection = 0;
     };
     /// A connect() under way.
     struct Dial {
@@ -91,8 +101,12 @@ struct Network::Impl final : ConnectionOwner {
     void evict_half_open();
     void dialled(const Endpoint& endpoint, Lane lane, std::unique_ptr<Stream> stream, const TcpDial::Failure& failure);
     void dial_failed(Dials::iterator dial, DialFailure failure, const std::string& reason);
-    /// The connection by which a node that `session` also leads to is on its way to become a peer; 0: none.
-    [[nodiscard]] uint64_t other_way(const Session& session, bool proved) const;
+    [[nodiscard]] bool up(const Process& process) const;
+    /// The control connection by which a process is on its way to become a peer; 0: none. `proved`: it has proved who
+    /// it is, unless this node has dialled it.
+    [[nodiscard]] uint64_t other_way(const Process& process, uint64_t except, bool proved) const;
+    /// False: nothing else leads to that process.
+    bool give_way(const Endpoint& endpoint, const Process& process, uint64_t ended);
     /// The dials that gave way to this connection have failed.
     void came_to_nothing(uint64_t connection, const std::string& reason);
     /// A refusal says why it became no peer.
@@ -138,9 +152,8 @@ struct Network::Impl final : ConnectionOwner {
     std::map<uint64_t, Link> connections;    ///< every one, by number
     std::map<uint64_t, Session> candidates;  ///< accepted, wait for their bulk connection; by control connection
     Dials dials;
-    /// Dials that gave way to another connection with the same node, by its number: if it comes to nothing, so have
-    /// they.
-    std::map<Endpoint, uint64_t> given_way;
+    /// Dials that gave way to another connection with the same process: if that comes to nothing, so have they.
+    std::map<Endpoint, Detour> given_way;
     std::map<NodeId, Session> peers;   ///< up
     std::map<Endpoint, NodeId> known;  ///< endpoints seen to lead to a peer
     std::map<Endpoint, Instant> own;   ///< endpoints seen to lead to this node, and when

@@ -42,26 +42,44 @@ void Network::Impl::cut(const Link& link) {
     came_to_nothing(link->number(), "the connection that it gave way to has ended");
 }
 
-uint64_t Network::Impl::other_way(const Session& session, bool proved) const {
+bool Network::Impl::up(const Process& process) const {
+    const auto peer = peers.find(process.id);
+    return peer != peers.end() && peer->second.instance == process.instance;
+}
+
+uint64_t Network::Impl::other_way(const Process& process, uint64_t except, bool proved) const {
     for (const auto& [number, link] : connections) {
         const Handshake& other = link->handshake();
         const bool said = proved && other.role() == Role::acceptor ? link->stage() >= Connection::Stage::held
                                                                    : link->stage() >= Connection::Stage::proof;
         if (!said || link->stage() > Connection::Stage::ready || other.lane() != Lane::control) continue;
-        if (link == session.lanes[control_lane] || other.theirs().probe) continue;
-        if (other.theirs().member.id == session.member.id && other.theirs().instance == session.instance) return number;
+        if (number == except || other.theirs().probe) continue;
+        if (Process{other.theirs().member.id, other.theirs().instance} == process) return number;
     }
     return 0;
 }
 
+bool Network::Impl::give_way(const Endpoint& endpoint, const Process& process, uint64_t ended) {
+    if (up(process)) {
+        defer([this, endpoint] {
+            events.on_dial_failed(endpoint, DialFailure::already_joined, "this endpoint leads to a peer");
+        });
+        return true;
+    }
+    const uint64_t instead = other_way(process, ended, false);
+    if (instead != 0) given_way[endpoint] = {process, instead};
+    return instead != 0;
+}
+
 void Network::Impl::came_to_nothing(uint64_t connection, const std::string& reason) {
-    for (auto it = given_way.begin(); it != given_way.end();) {
-        if (it->second != connection) {
-            ++it;
-            continue;
-        }
-        defer([this, endpoint = it->first, reason] { events.on_dial_failed(endpoint, DialFailure::closed, reason); });
-        it = given_way.erase(it);
+    std::vector<std::pair<Endpoint, Process>> left;
+    for (const auto& [endpoint, detour] : given_way)
+        if (detour.connection == connection) left.emplace_back(endpoint, detour.process);
+    for (const auto& [endpoint, process] : left) {
+        given_way.erase(endpoint);
+        if (!give_way(endpoint, process, connection))
+            defer(
+                [this, endpoint = endpoint, reason] { events.on_dial_failed(endpoint, DialFailure::closed, reason); });
     }
 }
 
@@ -144,27 +162,17 @@ void Network::Impl::dial_failed(Dials::iterator dial, DialFailure failure, const
     // Out of the map first: cutting must not find it again.
     const Dial failed = std::move(dial->second);
     dials.erase(dial);
-    const bool elsewhere = failure == DialFailure::already_joined && failed.identified;
-    const auto peer = peers.find(failed.session.member.id);
-    const bool up = peer != peers.end() && peer->second.instance == failed.session.instance;
-    if (elsewhere) {
-        bound(known, endpoints_remembered_max);
-        known[endpoint] = failed.session.member.id;
-        const uint64_t instead = up ? 0 : other_way(failed.session, false);
-        if (instead != 0) {
-            given_way[endpoint] = instead;
-            // Those that gave way to this dial follow it.
-            if (const Link& link = failed.session.lanes[control_lane])
-                for (auto& [other, number] : given_way)
-                    if (number == link->number()) number = instead;
-        }
-    }
     for (const Link& link : failed.session.lanes)
         if (link && link->stage() < Connection::Stage::lingering) cut(link);
-    if (const Link& link = failed.session.lanes[control_lane]) came_to_nothing(link->number(), reason);
-    if (given_way.contains(endpoint)) return;
-    if (failure == DialFailure::already_joined)
-        return defer([this, endpoint, failure, reason] { events.on_dial_failed(endpoint, failure, reason); });
+    const Link& control = failed.session.lanes[control_lane];
+    if (control) came_to_nothing(control->number(), reason);
+    // Of several connections with one process all but one end: that is no failure, unless the last one ends as well.
+    if (failed.identified && (failure == DialFailure::already_joined || failure == DialFailure::closed)) {
+        const Process process{failed.session.member.id, failed.session.instance};
+        bound(known, endpoints_remembered_max);
+        known[endpoint] = process.id;
+        if (give_way(endpoint, process, control->number())) return;
+    }
     if (failure == DialFailure::self) {
         bound(own, endpoints_remembered_max);
         own[endpoint] = loop.now();
@@ -200,9 +208,9 @@ Refused Network::Impl::dialler_hello(Dials::iterator dial, Connection& connectio
     session.member = hello.member;
     session.instance = hello.instance;
     dial->second.identified = true;
-    const auto peer = peers.find(hello.member.id);
-    const bool up = peer != peers.end() && peer->second.instance == hello.instance;
-    if (up || other_way(session, true) != 0) return {Refusal::duplicate, "a connection with this node stands already"};
+    const Process process{hello.member.id, hello.instance};
+    if (up(process) || other_way(process, connection.number(), true) != 0)
+        return {Refusal::duplicate, "a connection with this node stands already"};
     return {};
 }
 
@@ -280,6 +288,7 @@ void Network::Impl::on_ready(Connection& connection) {
     dials.erase(dial);
     bound(known, endpoints_remembered_max);
     known[endpoint] = session.member.id;
+    session.dialled = endpoint;
     const Refused refused = install(std::move(session));
     if (refused.why == Refusal::none) return;
     defer([this, endpoint, refused] { events.on_dial_failed(endpoint, dial_failure(refused.why), refused.text); });
@@ -297,7 +306,11 @@ Refused Network::Impl::install(Session session) {
         came_to_nothing(control_number, refused.text);
         return refused;
     }
-    std::erase_if(given_way, [control_number](const auto& entry) { return entry.second == control_number; });
+    std::erase_if(given_way, [&](const auto& entry) {
+        if (entry.second.connection != control_number) return false;
+        if (!session.dialled) session.dialled = entry.first;
+        return true;
+    });
     drop_peer(id, "it connected anew");
     msg::Member member = session.member;
     if (is_wildcard(member.endpoint.host)) member.endpoint.host = session.lanes[control_lane]->remote().host;

@@ -1,15 +1,12 @@
 // Goal: what one node encodes another decodes to the same, without a copy of tensor bytes, and readable by Cap'n
 // Proto's own tool; what no honest node sends is refused in words. Method: properties over arbitrary messages.
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <set>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
+#include "capnp_tool.hpp"
 #include "generators.hpp"
 
 namespace eddy::transport::testing {
@@ -44,27 +41,10 @@ HostTensor floats(size_t count) {
     return {{ValueId{1}, DType::f32, {1, static_cast<int64_t>(count)}, {}}, SharedBytes(data, count * 4)};
 }
 
-std::string run(const std::string& command) {
-    std::string output;
-    FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    char space[4096];
-    while (const size_t count = fread(space, 1, sizeof space, pipe)) output.append(space, count);
-    CHECK_MESSAGE(pclose(pipe) == 0, output);
-    return output;
-}
-
 /// The tool's view of a message.
-std::string decoded_by_capnp(const Encoded& encoded, const std::string& name) {
-    const auto file =
-        std::filesystem::temp_directory_path() / ("eddy-codec-" + std::to_string(getpid()) + "-" + name + ".bin");
-    const auto bytes = joined(encoded);
-    std::ofstream(file, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    const std::string schema = std::string(EDDY_SOURCE_DIR) + "/src/transport/schema/eddy.capnp";
-    auto text = run("capnp decode " + schema + " Envelope < " + file.string());
-    std::filesystem::remove(file);
-    return text;
+std::string decoded_by_capnp(const Encoded& encoded) {
+    const auto text = run_capnp("decode", joined(encoded));
+    return {reinterpret_cast<const char*>(text.data()), text.size()};
 }
 
 std::string refusal(const Message& message, std::vector<HostTensor> tensors = {}) {
@@ -159,7 +139,7 @@ TEST_CASE("capnp decode reads every kind of message with the schema") {
     work.hops = 2;
     HostTensor tensor = floats(2);
     std::fill_n(std::const_pointer_cast<std::byte>(tensor.bytes.owner()).get(), 8, std::byte{'x'});
-    auto text = decoded_by_capnp(*encode(work, {tensor}), "work");
+    auto text = decoded_by_capnp(*encode(work, {tensor}));
     CHECK(text.find("layer = 17") != std::string::npos);
     CHECK(text.find("dtype = f32") != std::string::npos);
     CHECK(text.find("shape = [1, 2]") != std::string::npos);
@@ -167,22 +147,21 @@ TEST_CASE("capnp decode reads every kind of message with the schema") {
     msg::Result result;
     result.inference.detections.push_back({3, 0.5F, 0, 0, 1, 1});
     result.failure = "no room";
-    text = decoded_by_capnp(*encode(result, {}), "result");
+    text = decoded_by_capnp(*encode(result, {}));
     CHECK(text.find("label = 3") != std::string::npos);
     CHECK(text.find("failure = \"no room\"") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::Ping{41}, {}), "ping");
+    text = decoded_by_capnp(*encode(msg::Ping{41}, {}));
     CHECK(text.find("ping = 41") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::Neighbours{1, 2, false, {{{}, {}, "left", {"::1", 7070}}}, {}}, {}),
-                            "neighbours");
+    text = decoded_by_capnp(*encode(msg::Neighbours{1, 2, false, {{{}, {}, "left", {"::1", 7070}}}, {}}, {}));
     CHECK(text.find("predecessor = (") != std::string::npos);
     CHECK(text.find("name = \"left\"") != std::string::npos);
     CHECK(text.find("port = 7070") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::Notify{}, {}), "notify");
+    text = decoded_by_capnp(*encode(msg::Notify{}, {}));
     CHECK(text.find("notify = void") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}}, {}), "ack");
+    text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}}, {}));
     CHECK(text.find("limit = 77") != std::string::npos);
     CHECK(text.find("accepted = false") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, {}, {{{}, 5, 6}}}, {}), "state");
+    text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, {}, {{{}, 5, 6}}}, {}));
     CHECK(text.find("gammaSecondsPerParameter = 0.25") != std::string::npos);
     CHECK(text.find("frames = 6") != std::string::npos);
 }
@@ -203,7 +182,7 @@ TEST_CASE("what no node may send is refused when it is encoded, in words") {
     HostTensor type = floats(4);
     type.meta.dtype = static_cast<DType>(7);
     CHECK(refusal(msg::Work{}, {type}).find("type") != std::string::npos);
-    CHECK(refusal(msg::Work{}, std::vector<HostTensor>(9, floats(1))).find("at most 8") != std::string::npos);
+    CHECK(refusal(msg::Work{}, std::vector<HostTensor>(9, floats(1))).find("at most 16") != std::string::npos);
     CHECK(refusal(msg::Ping{}, {floats(1)}).find("only Work") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(2), Usec(1), true, {}}).find("before") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(-2), Usec(1), true, {}}).find("before") != std::string::npos);
@@ -236,7 +215,7 @@ TEST_CASE("ring messages that no node would send are refused in words") {
          {std::pair{long_name, "name"}, std::pair{two_lines, "name"}, std::pair{long_host, "host"},
           std::pair{no_host, "no host"}, std::pair{no_port, "no port"}}) {
         CHECK(refusal(msg::Introduce{member}).find(why) != std::string::npos);
-        CHECK(refusal(msg::Found{1, false, {fine, member}}).find(why) != std::string::npos);
+        CHECK(refusal(msg::Found{1, false, {fine, member}, {}}).find(why) != std::string::npos);
         CHECK(refusal(msg::Neighbours{1, 1, false, member, {}}).find(why) != std::string::npos);
         CHECK(refusal(msg::Neighbours{1, 1, false, std::nullopt, {fine, member}}).find(why) != std::string::npos);
     }
@@ -244,7 +223,8 @@ TEST_CASE("ring messages that no node would send are refused in words") {
     const std::vector<msg::Member> many(members_max + 1, fine);
     CHECK(refusal(msg::Neighbours{1, 1, false, std::nullopt, many}).find("at most 64") != std::string::npos);
     const std::vector<msg::Member> found(found_members_max + 1, fine);
-    CHECK(refusal(msg::Found{1, true, found}).find("at most 8") != std::string::npos);
+    CHECK(refusal(msg::Found{1, true, found, {}}).find("at most 16") != std::string::npos);
+    CHECK(refusal(msg::Found{1, true, {}, found}).find("at most 16") != std::string::npos);
     CHECK(refusal(msg::GetNeighbours{0, 1}).find("no number") != std::string::npos);
     CHECK(refusal(msg::Neighbours{1, 1, true, fine, {}}).find("not changed") != std::string::npos);
     CHECK(refusal(msg::Neighbours{1, 1, true, std::nullopt, {fine}}).find("not changed") != std::string::npos);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "by_hand.hpp"
+#include "capnp_tool.hpp"
 
 namespace eddy::transport::testing {
 
@@ -118,6 +119,93 @@ TEST_CASE("a peer that breaks the protocol after joining is dropped, and told wh
         stranger.bulk.hang_up();
         require_unharmed(loop, victim);
     }
+}
+
+TEST_CASE("impossible ring messages drop their sender, with one log line however often it comes back") {
+    const std::string node = "node = '12345678901234567890'";
+    const std::string member = "(" + node + ", name = 'n', host = 'h', port = 1)";
+    const auto list = [&](size_t count) {
+        std::string text = "[";
+        for (size_t i = 0; i < count; ++i) text += (i == 0 ? "" : ", ") + member;
+        return text + "]";
+    };
+    struct Offence {
+        std::string message;
+        std::string reason;
+    };
+    const std::vector<Offence> offences = {
+        {"(findSuccessor = (request = 1, key = 'too short'))", "a node id has 9 bytes (must be 20)"},
+        {"(findSuccessor = (request = 1))", "a node id has 0 bytes"},
+        {"(getNeighbours = (request = 0))", "no number"},
+        {"(neighbours = (request = 1, successors = " + list(members_max + 1) + "))", "65 entries (at most 64)"},
+        {"(neighbours = (request = 1, successors = " + list(1500) + "))", "1500 entries (at most 64)"},
+        {"(neighbours = (unchanged = true, predecessor = " + member + "))", "not changed"},
+        {"(neighbours = (predecessor = (port = 1)))", "a node id has 0 bytes"},
+        {"(introduce = (" + node + ", host = 'h', port = 0))", "no host or no port"},
+        {"(introduce = (" + node + ", host = '', port = 1))", "no host or no port"},
+        {"(introduce = (" + node + ", name = 'a\\nb', host = 'h', port = 1))", "not printable"},
+    };
+    Loop loop;
+    Node victim(loop, impatient(1, "key"));
+    for (const Offence& offence : offences) {
+        CAPTURE(offence.reason);
+        std::string text = offence.message;
+        std::replace(text.begin(), text.end(), '\'', '"');
+        const auto bytes = run_capnp("encode", bytes_of(text));
+        REQUIRE_FALSE(bytes.empty());
+        const size_t downs = victim.downs.size();
+        FalseFriend stranger(loop, victim, 7);
+        stranger.control.say(bytes);
+        REQUIRE(wait(loop, [&] { return victim.downs.size() == downs + 1; }));
+        CHECK(victim.downs.back().second.find(offence.reason) != std::string::npos);
+    }
+    CHECK(victim.received.empty());
+    const auto says = [](const std::string& line) { return line.find("broke the protocol") != std::string::npos; };
+    CHECK(std::count_if(victim.lines.begin(), victim.lines.end(), says) == 1);
+    require_unharmed(loop, victim);
+}
+
+TEST_CASE("a peer that inquires without end is answered within bounds, and logged once") {
+    Loop loop;
+    auto config = impatient(1, "key");
+    config.control_queue_bytes_max = 64 * 1024;
+    config.stall_timeout = patience;
+    Node victim(loop, config);
+    FalseFriend stranger(loop, victim, 7);
+    stranger.control.say(encode(Alive{5}));  // nobody asked
+    stranger.control.say(encode(Inquiry{7, "10.0.0.9:1\n"}));
+    const Packet answer = *decode(stranger.control.wait_for_message(loop));
+    REQUIRE(std::holds_alternative<Alive>(answer));
+    CHECK(std::get<Alive>(answer).number == 7);
+    CHECK(victim.logged("another process, at 10.0.0.9:1?, asks \"stranger\""));
+    std::vector<std::byte> many;
+    const auto one = joined(encode(Inquiry{8, "10.0.0.9:2"}));
+    for (int i = 0; i < 200; ++i) many.insert(many.end(), one.begin(), one.end());
+    // Never read: at some point the victim has said enough.
+    REQUIRE(wait(loop, [&] {
+        if (victim.downs.empty()) stranger.control.try_say(many);
+        return !victim.downs.empty();
+    }));
+    CHECK(victim.downs[0].second.find("does not read") != std::string::npos);
+    const auto says = [](const std::string& line) { return line.find("this very node") != std::string::npos; };
+    CHECK(std::count_if(victim.lines.begin(), victim.lines.end(), says) == 1);
+    stranger.control.hang_up();
+    stranger.bulk.hang_up();
+    require_unharmed(loop, victim);
+}
+
+TEST_CASE("a node that says it listens nowhere does not come in") {
+    Loop loop;
+    Node victim(loop, impatient(1, "key"));
+    Stranger socket(victim.endpoint);
+    Identity nowhere = identity_of(7, "key");
+    nowhere.member.endpoint.port = 0;
+    Handshake handshake(nowhere, Role::dialler, *random_nonce(), Lane::control, std::nullopt);
+    socket.say(handshake.preamble());
+    socket.say(handshake.hello(Usec(0)));
+    CHECK(socket.wait_for_hang_up(loop));
+    CHECK(victim.logged("listens on port 0"));
+    require_unharmed(loop, victim);
 }
 
 TEST_CASE("a peer that floods with dials cannot keep others out") {

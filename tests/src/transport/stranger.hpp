@@ -33,6 +33,12 @@ public:
     void say(std::span<const std::byte> bytes) {
         CHECK(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
     }
+    /// What the kernel takes now; the rest goes with the next call.
+    void try_say(std::span<const std::byte> bytes) {
+        rest_.insert(rest_.end(), bytes.begin(), bytes.end());
+        const ssize_t count = ::send(fd_, rest_.data(), rest_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count > 0) rest_.erase(rest_.begin(), rest_.begin() + count);
+    }
     void say(const Encoded& message) { say(joined(message)); }
     void say(const Preamble& preamble) { say(encode(preamble)); }
 
@@ -77,6 +83,7 @@ public:
 private:
     int fd_;
     size_t taken_ = 0;
+    std::vector<std::byte> rest_;  ///< of try_say
 };
 
 /// A port on which a test itself answers.
