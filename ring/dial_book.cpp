@@ -18,6 +18,7 @@ void DialBook::add(const Endpoint& endpoint, Why why, Instant now) {
     Entry entry;
     entry.why = why;
     entry.every = pace_.every_min;
+    entry.verify = pace_.verify_min;
     entry.added = now;
     entry.complained = now - pace_.complain_every;
     // Whoever was lost just now is hardly back already; a seed or a member is called at once.
@@ -63,13 +64,15 @@ void DialBook::on_reached(const Endpoint& endpoint, Instant now) {
     }
     it->second.tries = 0;
     it->second.every = pace_.every_min;
-    it->second.next = now + jittered(pace_.verify_every);
+    it->second.next = now + jittered(it->second.verify);
+    it->second.verify = std::min(pace_.verify_max, it->second.verify * 2);
 }
 
 void DialBook::hurry_seeds(Instant now) {
     for (auto& [endpoint, entry] : entries_) {
         if (entry.why != Why::seed) continue;
         entry.every = pace_.every_min;
+        entry.verify = pace_.verify_min;
         entry.next = std::min(entry.next, now + jittered(entry.every));
     }
 }
@@ -87,7 +90,7 @@ std::vector<DialBook::Due> DialBook::take_due(Instant now, bool alone) {
             ++entry.tries;
             // A seed that neither answers nor fails while there is a ring is most likely connected under another name.
             const bool rest = entry.why == Why::seed && !alone;
-            entry.next = now + jittered(rest ? pace_.verify_every : entry.every);
+            entry.next = now + jittered(rest ? pace_.verify_max : entry.every);
             entry.every = std::min(pace_.every_max, entry.every * 2);
             const bool complain =
                 alone && entry.why == Why::seed && entry.tries > 3 && now - entry.complained >= pace_.complain_every;

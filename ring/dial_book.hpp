@@ -14,8 +14,9 @@ namespace eddy::ring {
 struct DialPace {
     Usec every_min = from_ms(250);
     Usec every_max = from_ms(4000);
-    /// A seed that answered is asked again so seldom, to see that it is still in the same ring.
-    Usec verify_every = std::chrono::seconds(30);
+    /// A seed that answered is asked again, to see that it is still in the same ring, ever more seldom.
+    Usec verify_min = std::chrono::seconds(2);
+    Usec verify_max = std::chrono::seconds(30);
     Usec complain_every = std::chrono::seconds(60);
 };
 
@@ -61,6 +62,7 @@ private:
         Why why = Why::seed;
         Instant next{};
         Usec every{0};
+        Usec verify{0};
         uint32_t tries = 0;
         Instant added{};
         Instant complained{};

@@ -23,6 +23,12 @@ void Lookup::conclude(const msg::Member& from, std::vector<msg::Member> successo
     checked_ = 0;
 }
 
+void Lookup::reckon(const msg::Member& from, std::vector<msg::Member> successors) {
+    if (successors.empty() || (closest_ && !in_open(closest_->id, from.id, key_))) return;
+    closest_ = from;
+    closest_after_ = std::move(successors);
+}
+
 std::optional<msg::Member> Lookup::next(Instant now) {
     asked_.reset();
     if (finished_) return std::nullopt;
@@ -46,13 +52,19 @@ std::optional<msg::Member> Lookup::next(Instant now) {
     if (!asked_) {
         const auto fresh = std::find_if(candidates_.begin(), candidates_.end(), [](const auto& c) { return !c.used; });
         if (fresh == candidates_.end()) {
-            end(false);
-            return std::nullopt;
+            // All nodes nearer to the key are dead: the nearest that lives is its predecessor, known to itself or not.
+            if (closest_after_.empty()) {
+                end(false);
+                return std::nullopt;
+            }
+            conclude(*closest_, std::exchange(closest_after_, {}));
+            return next(now);
         }
         fresh->used = true;
         asked_ = fresh->member;
     }
     ++questions_;
+    asked_again_ = false;
     asked_at_ = now;
     return asked_;
 }
@@ -63,13 +75,11 @@ void Lookup::on_found(const msg::Found& found) {
     asked_.reset();
     if (concluded_) return end(true);  // the successor lives
     ++hops_;
-    if (found.done) {
-        if (!found.members.empty()) conclude(from, found.members);
-        return;
-    }
+    if (found.done && !found.after.empty()) return conclude(from, found.after);
     // Only nodes closer to the key than whoever names them: a liar cannot send the lookup round in circles.
-    for (const auto& member : found.members)
+    for (const auto& member : found.before)
         if (member.endpoint.port != 0 && in_open(from.id, member.id, key_)) offer(member);
+    reckon(from, found.after);
 }
 
 void Lookup::on_failed() {

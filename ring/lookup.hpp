@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "eddy/messages.hpp"
@@ -29,7 +30,7 @@ public:
         finger,     ///< one finger of the table
         introduce,  ///< where does another node belong, in this ring
     };
-    static constexpr size_t candidates_max = 24;
+    static constexpr size_t candidates_max = 32;
     static constexpr uint32_t questions_max = 64;
 
     Lookup(uint64_t number, const NodeId& self, const NodeId& key, Why why, Instant now)
@@ -41,8 +42,11 @@ public:
 
     /// A node to ask. Where it lies does not matter: the closest before the key is asked first.
     void offer(const msg::Member& candidate);
-    /// The key's successor and those after it, as told by `from`.
+    /// The key's successor and those after it, as told by `from`, which is the key's predecessor.
     void conclude(const msg::Member& from, std::vector<msg::Member> successors);
+
+    /// What is known if all nearer nodes prove dead: `from` lives, and has these successors from the key on.
+    void reckon(const msg::Member& from, std::vector<msg::Member> successors);
 
     /// Whom to ask next, or to see alive; nothing if it came to its end. The question stands until answered or failed.
     std::optional<msg::Member> next(Instant now);
@@ -56,6 +60,8 @@ public:
     void on_found(const msg::Found& found);
     /// The node asked is silent, or cannot be reached.
     void on_failed();
+    /// The connection closed under the question, which may mean nothing. True, once: call it anew and ask again.
+    bool may_ask_again() { return !std::exchange(asked_again_, true); }
 
     [[nodiscard]] bool finished() const { return finished_; }
     [[nodiscard]] bool checking() const { return concluded_; }
@@ -79,6 +85,8 @@ private:
     std::vector<Candidate> candidates_;  ///< closest to the key first
     std::vector<msg::Member> successors_;
     msg::Member predecessor_;
+    std::optional<msg::Member> closest_;      ///< of those who answered without knowing for sure
+    std::vector<msg::Member> closest_after_;  ///< the key's successors as that one sees them
     std::optional<msg::Member> asked_;
     Instant asked_at_{};
     uint64_t question_ = 0;
@@ -86,6 +94,7 @@ private:
     uint32_t hops_ = 0;
     uint32_t timeouts_ = 0;
     size_t checked_ = 0;  ///< successors found dead so far
+    bool asked_again_ = false;
     bool concluded_ = false;
     bool finished_ = false;
     bool found_ = false;

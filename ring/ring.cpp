@@ -40,7 +40,7 @@ void Ring::start(Instant now, EffectSink& sink) {
 
 void Ring::on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink, const Endpoint* dialled) {
     if (peer.id == config_.self.id) return;
-    if (contacts_.count(peer.id) == 0 && contacts_.size() >= config_.peers_max && !make_room_for_peer(sink)) {
+    if (!contacts_.contains(peer.id) && contacts_.size() >= config_.peers_max && !make_room_for_peer(sink)) {
         sink.disconnect(peer.id, "this node has no room for more than " + std::to_string(config_.peers_max) + " peers");
         return;
     }
@@ -70,14 +70,15 @@ void Ring::on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink, co
     for (auto& [number, lookup] : lookups_)
         if (lookup.asked() && lookup.asked()->id == peer.id && lookup.question() == 0) ask(lookup, peer, now, sink);
     if (alone() || (foreign && successors_.find(peer.id) == nullptr)) join_through(peer, now, sink);
-    wake_at(now + config_.heartbeat_every);
+    next_heartbeats_ = std::min(next_heartbeats_, now + config_.heartbeat_every);
+    wake_at(next_heartbeats_);
 }
 
 void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant now, EffectSink& sink) {
-    const auto it = contacts_.find(peer);
-    if (it == contacts_.end()) return;
-    const msg::Member member = it->second.member;
-    contacts_.erase(it);
+    const Contact* entry = contacts_.find(peer);
+    if (entry == nullptr) return;
+    const msg::Member member = entry->member;
+    contacts_.erase(peer);
     question_failed(member.endpoint, false, now, sink);
     if (leaving_) return;
     if (candidate_ && candidate_->member.id == peer) give_up_candidate(now, sink);
@@ -97,7 +98,7 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
 
 void Ring::on_dial_failed(const Endpoint& endpoint, Instant now, EffectSink& sink) {
     for (const auto& [id, entry] : contacts_)
-        if (entry.member.endpoint == endpoint) return;  // it called us in the meantime
+        if (entry->member.endpoint == endpoint) return;  // it called us in the meantime
     dials_.on_failed(endpoint, now);
     std::erase_if(reaching_, [&](const auto& entry) {
         const auto* listed = successors_.find(entry.first);
@@ -111,8 +112,7 @@ void Ring::on_dial_failed(const Endpoint& endpoint, Instant now, EffectSink& sin
 }
 
 void Ring::on_life(const NodeId& peer, Instant now) {
-    const auto it = contacts_.find(peer);
-    if (it != contacts_.end()) it->second.heartbeat.on_life(now);
+    if (auto* entry = contact(peer)) entry->heartbeat.on_life(now);
 }
 
 void Ring::leave(const std::string& reason, Instant now, EffectSink& sink) {
@@ -131,12 +131,12 @@ void Ring::gone(const NodeId& id, const std::string& reason, Instant now, Effect
     msg::Member member;
     if (const auto* listed = successors_.find(id))
         member = *listed;
-    else if (const auto it = contacts_.find(id); it != contacts_.end())
-        member = it->second.member;
+    else if (const auto* entry = contact(id))
+        member = entry->member;
     else
         return;
     const bool was_successor = !alone() && successors_.head().id == id;
-    if (contacts_.erase(id) != 0) sink.disconnect(id, reason);
+    if (contacts_.erase(id)) sink.disconnect(id, reason);
     if (dead_.size() >= left_max) dead_.erase(dead_.begin());
     dead_[id] = {member.incarnation, now + config_.dead_memory};
     reaching_.erase(id);
@@ -188,7 +188,7 @@ void Ring::rebuild_members(const std::string& reason, Instant now, EffectSink& s
         since[member.id] = known == since_.end() ? now : known->second;
         if (known != since_.end()) continue;
         told(member, "joined", LogLevel::info);
-        if (config_.connect_view && contacts_.count(member.id) == 0) {
+        if (config_.connect_view && !contacts_.contains(member.id)) {
             dials_.add(member.endpoint, DialBook::Why::member, now);
             wake_at(now);
         }
@@ -212,25 +212,20 @@ std::optional<NodeId> Ring::predecessor() const {
 }
 
 Usec Ring::round_trip(const NodeId& peer) const {
-    const auto it = contacts_.find(peer);
-    return it == contacts_.end() ? Usec{0} : it->second.heartbeat.round_trip();
+    const Contact* entry = contacts_.find(peer);
+    return entry == nullptr ? Usec{0} : entry->heartbeat.round_trip();
 }
 
 std::optional<Instant> Ring::last_heard(const NodeId& peer) const {
-    const auto it = contacts_.find(peer);
-    if (it == contacts_.end()) return std::nullopt;
-    return it->second.heartbeat.heard();
+    const Contact* entry = contacts_.find(peer);
+    if (entry == nullptr) return std::nullopt;
+    return entry->heartbeat.heard();
 }
 
 std::optional<Instant> Ring::member_since(const NodeId& peer) const {
     const auto it = since_.find(peer);
     if (it == since_.end()) return std::nullopt;
     return it->second;
-}
-
-Ring::Contact* Ring::contact(const NodeId& id) {
-    const auto it = contacts_.find(id);
-    return it == contacts_.end() ? nullptr : &it->second;
 }
 
 void Ring::use(const NodeId& to, const Message& message, Instant now, EffectSink& sink) {
@@ -251,7 +246,7 @@ bool Ring::needed(const NodeId& peer) const {
 bool Ring::make_room_for_peer(EffectSink& sink) {
     const Contact* idlest = nullptr;
     for (const auto& [id, entry] : contacts_)
-        if (!needed(id) && (idlest == nullptr || entry.used < idlest->used)) idlest = &entry;
+        if ((idlest == nullptr || entry->used < idlest->used) && !needed(id)) idlest = entry.get();
     if (idlest == nullptr) return false;
     const NodeId id = idlest->member.id;
     contacts_.erase(id);
@@ -264,7 +259,7 @@ void Ring::check_invariants() const {
     EDDY_ASSERT(successors_.members().size() <= members_max);
     EDDY_ASSERT(!members_.empty() && members_.size() <= config_.view_max && since_.size() == members_.size());
     EDDY_ASSERT(members_.front().id == config_.self.id);
-    EDDY_ASSERT(contacts_.size() <= config_.peers_max && contacts_.count(config_.self.id) == 0);
+    EDDY_ASSERT(contacts_.size() <= config_.peers_max && !contacts_.contains(config_.self.id));
     EDDY_ASSERT(dials_.size() <= dials_.seeds() + DialBook::entries_max);
     EDDY_ASSERT(lookups_.size() <= lookups_max);
     EDDY_ASSERT(left_.size() <= left_max && dead_.size() <= left_max);

@@ -23,6 +23,7 @@
 #include "ring/dial_book.hpp"
 #include "ring/finger_table.hpp"
 #include "ring/heartbeat.hpp"
+#include "ring/id_map.hpp"
 #include "ring/lookup.hpp"
 #include "ring/ring_config.hpp"
 #include "ring/successor_list.hpp"
@@ -146,23 +147,28 @@ private:
     void set_finger(const LookupResult& result, Instant now);
     void end_finger_round();
     [[nodiscard]] std::vector<msg::Member> closest_before(const NodeId& key, size_t at_most) const;
+    [[nodiscard]] std::vector<msg::Member> successors_from(const NodeId& key) const;
 
     // time (ring_tick.cpp)
     void heartbeats_due(Instant now, EffectSink& sink);
     void deadlines_due(Instant now, EffectSink& sink);
     void dials_due(Instant now, EffectSink& sink);
-    void close_idle(Instant now, EffectSink& sink);
+    void sweep_contacts(Instant now, EffectSink& sink);
     void sweep_memories(Instant now);
+    void hurry_heartbeats(Instant now) {
+        next_heartbeats_ = now;
+        wake_at(now);
+    }
     void wake_at(Instant at) { next_wakeup_ = std::min(next_wakeup_, at); }
     [[nodiscard]] bool needed(const NodeId& peer) const;
     bool make_room_for_peer(EffectSink& sink);
-    Contact* contact(const NodeId& id);
+    Contact* contact(const NodeId& id) { return contacts_.find(id); }
     void use(const NodeId& to, const Message& message, Instant now, EffectSink& sink);
     [[nodiscard]] bool alone() const { return successors_.empty(); }
 
     RingConfig config_;
     Random random_;
-    std::map<NodeId, Contact> contacts_;  ///< at most peers_max
+    IdMap<Contact> contacts_;  ///< at most peers_max
     SuccessorList successors_;
     std::optional<msg::Member> predecessor_;
     std::optional<msg::Member> told_predecessor_;  ///< of the successor, as it last told
@@ -188,6 +194,7 @@ private:
     bool fingers_known_ = false;  ///< one whole round is through
     bool push_due_ = false;
     bool leaving_ = false;
+    Instant next_heartbeats_{};
     Instant next_stabilise_{};
     Instant next_finger_at_{};
     Instant next_sweep_{};

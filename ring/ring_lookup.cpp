@@ -11,7 +11,6 @@ constexpr size_t memories_max = 4 * members_max;
 /// A node is not introduced again so soon.
 constexpr Usec introduce_every = from_ms(500);
 constexpr size_t introductions_max = 16;  ///< at the same time
-constexpr size_t first_candidates = 4;
 }  // namespace
 
 std::vector<msg::Member> Ring::closest_before(const NodeId& key, size_t at_most) const {
@@ -30,6 +29,13 @@ std::vector<msg::Member> Ring::closest_before(const NodeId& key, size_t at_most)
     return closest;
 }
 
+std::vector<msg::Member> Ring::successors_from(const NodeId& key) const {
+    std::vector<msg::Member> from;
+    for (const auto& member : successors_.members())
+        if (from.size() < found_members_max && !in_open(config_.self.id, member.id, key)) from.push_back(member);
+    return from;
+}
+
 uint64_t Ring::lookup(const NodeId& key, Instant now, EffectSink& sink) {
     return begin_lookup(key, Lookup::Why::asked, nullptr, now, sink);
 }
@@ -44,11 +50,13 @@ uint64_t Ring::begin_lookup(const NodeId& key, Lookup::Why why, const msg::Membe
     if (via != nullptr) {
         lookup.offer(*via);
     } else {
-        for (const auto& member : closest_before(key, first_candidates)) lookup.offer(member);
+        for (const auto& member : closest_before(key, Lookup::candidates_max)) lookup.offer(member);
         if (alone() || key == config_.self.id)
             lookup.conclude(config_.self, {config_.self});
         else if (in_open_closed(config_.self.id, key, successors_.head().id))
             lookup.conclude(config_.self, successors_.members());
+        else
+            lookup.reckon(config_.self, successors_from(key));
     }
     advance(number, now, sink);
     return number;
@@ -107,6 +115,11 @@ void Ring::question_failed(const Endpoint& whom, bool unconnected_only, Instant 
     for (auto& [number, lookup] : lookups_) {
         if (!lookup.asked() || lookup.asked()->endpoint != whom) continue;
         if (unconnected_only && lookup.question() != 0) continue;
+        if (!unconnected_only && lookup.question() != 0 && lookup.may_ask_again()) {
+            lookup.set_question(0);
+            sink.connect(whom);
+            continue;
+        }
         fingers_.remove(lookup.asked()->id);
         lookup.on_failed();
         failed.push_back(number);

@@ -48,14 +48,11 @@ void Ring::receive(Contact& from, const msg::FindSuccessor& question, Instant no
     found.request = question.request;
     if (alone()) {
         found.done = true;
-        found.members = {config_.self};
-    } else if (in_open_closed(config_.self.id, question.key, successors_.head().id)) {
-        found.done = true;
-        const auto& after = successors_.members();
-        found.members.assign(after.begin(),
-                             after.begin() + static_cast<ptrdiff_t>(std::min(after.size(), found_members_max)));
+        found.after = {config_.self};
     } else {
-        found.members = closest_before(question.key, found_members_max / 2);
+        found.done = in_open_closed(config_.self.id, question.key, successors_.head().id);
+        if (!found.done) found.before = closest_before(question.key, found_members_max / 2);
+        found.after = successors_from(question.key);
     }
     use(from.member.id, found, now, sink);
 }
@@ -111,7 +108,8 @@ void Ring::receive(Contact& from, const msg::Notify&, Instant now, EffectSink& s
     } else if (predecessor_->id != from.member.id) {
         tell_neighbours(from.member.id, 0, sink);  // so that it learns of the nearer one
     }
-    if (alone()) consider(from.member, now, sink);
+    // It may know this node from an earlier life: not it, but the one after it may be the successor.
+    if (alone()) join_through(from.member, now, sink);
 }
 
 void Ring::receive(Contact& from, const msg::Introduce& introduced, Instant now, EffectSink& sink) {

@@ -30,13 +30,18 @@ void Ring::stabilise(Instant now, EffectSink& sink) {
     wake_at(next_stabilise_);
     if (leaving_) return;
     if (alone()) {
-        if (predecessor_) return consider(*predecessor_, now, sink);
         if (contacts_.empty()) return;
-        auto any = contacts_.begin();
-        std::advance(any, static_cast<ptrdiff_t>(random_.below(contacts_.size())));
-        if (!any->second.leaving) join_through(any->second.member, now, sink);
+        const auto any = contacts_.begin() + static_cast<ptrdiff_t>(random_.below(contacts_.size()));
+        if (!any->second->leaving) join_through(any->second->member, now, sink);
         return;
     }
+    // The list is the whole ring, and yet a peer is not in it: there are two rings.
+    if (!successors_.full())
+        for (const auto& [id, peer] : contacts_)
+            if (!peer->leaving && successors_.find(id) == nullptr) {
+                join_through(peer->member, now, sink);
+                break;
+            }
     auto* head = contact(successors_.head().id);
     if (head == nullptr) {
         if (successor_deadline_ == never) reach_successor(now, sink);
@@ -53,7 +58,10 @@ void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Ins
     if (!neighbours.unchanged) {
         head.known_version = neighbours.version;
         told_predecessor_ = neighbours.predecessor;
-        take_list(head.member, neighbours.successors, now, sink);
+        if (!neighbours.successors.empty())
+            take_list(head.member, neighbours.successors, now, sink);
+        else if (successors_.members().size() > 1)  // it was restarted, and knows nobody yet
+            use(head.member.id, msg::Introduce{successors_.members()[1]}, now, sink);
     }
     const auto& between = told_predecessor_;
     if (between && between->id == config_.self.id) return;
@@ -76,7 +84,7 @@ void Ring::take_list(const msg::Member& head, const std::vector<msg::Member>& fo
     fingers_.drop_up_to(successors_.members().back().id);
     rebuild_members("is not in the ring any more", now, sink);
     for (const auto& member : change.missing)
-        if (believable(member, now) && contacts_.count(member.id) == 0) {
+        if (believable(member, now) && !contacts_.contains(member.id)) {
             dials_.add(member.endpoint, DialBook::Why::missed, now);
             wake_at(dials_.next());
         }
@@ -98,16 +106,16 @@ void Ring::consider(const msg::Member& better, Instant now, EffectSink& sink) {
 void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
     candidate_.reset();
     if (!better_than_successor(from.member.id)) return;
+    // It has no list yet that could be relied on. Once it has, it will be the successor's predecessor.
+    if (neighbours.successors.empty() && !alone())
+        return use(from.member.id, msg::Introduce{successors_.head()}, now, sink);
     std::optional<msg::Member> before;
     if (!alone()) before = successors_.head();
     from.known_version = neighbours.version;
     told_predecessor_ = neighbours.predecessor;
     stabilise_request_ = 0;
     successor_deadline_ = never;
-    // A node that is alone yet knows nobody: the list goes on as it was.
-    const bool knows_nobody = neighbours.successors.empty();
-    const auto followers = knows_nobody ? successors_.members() : neighbours.successors;
-    take_list(from.member, followers, now, sink);
+    take_list(from.member, neighbours.successors, now, sink);
     // Two rings meet here: the other one learns who comes next in this one.
     const auto told = [&](const msg::Member& m) { return before && m.id == before->id; };
     if (before && std::none_of(neighbours.successors.begin(), neighbours.successors.end(), told))
@@ -115,7 +123,7 @@ void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Ins
     const bool knows_us = told_predecessor_ && told_predecessor_->id == config_.self.id;
     if (!knows_us) use(from.member.id, msg::Notify{}, now, sink);
     if (told_predecessor_ && !knows_us) consider(*told_predecessor_, now, sink);
-    wake_at(now + config_.heartbeat_every);
+    hurry_heartbeats(now);
 }
 
 void Ring::give_up_candidate(Instant now, EffectSink& sink) {
@@ -129,6 +137,7 @@ void Ring::give_up_candidate(Instant now, EffectSink& sink) {
 
 void Ring::set_predecessor(const msg::Member& member, Instant now, EffectSink& sink) {
     const auto before = std::exchange(predecessor_, member);
+    hurry_heartbeats(now);
     after_change(now, sink);
     if (before && before->id != member.id && contact(before->id) != nullptr) tell_neighbours(before->id, 0, sink);
 }
@@ -147,6 +156,7 @@ void Ring::reach_successor(Instant now, EffectSink& sink) {
         wake_at(dials_.next());
         return stabilise(now, sink);
     }
+    hurry_heartbeats(now);
     const auto& list = successors_.members();
     for (size_t i = 0; i < std::min(reached_ahead, list.size()); ++i) {
         if (auto* known = contact(list[i].id)) {

@@ -5,24 +5,30 @@
 
 namespace eddy::ring {
 
+namespace {
+std::string silence(const Heartbeat& heartbeat, Instant now) {
+    return "no sign of life for " + std::to_string(static_cast<int64_t>(to_ms(now - heartbeat.heard()))) + " ms";
+}
+}  // namespace
+
 void Ring::tick(Instant now, EffectSink& sink) {
     // If this process itself stood still, the others' silence means nothing: they get another chance.
     const Usec late = now - std::max(next_wakeup_, last_tick_);
     if (late > config_.silent_min / 2) {
-        for (auto& [id, entry] : contacts_) entry.heartbeat.forgive(now);
+        for (const auto& [id, entry] : contacts_) entry->heartbeat.forgive(now);
         if (successor_deadline_ != never) successor_deadline_ += late;
         if (candidate_) candidate_->deadline += late;
     }
     last_tick_ = now;
     next_wakeup_ = never;
-    heartbeats_due(now, sink);
+    if (now >= next_heartbeats_) heartbeats_due(now, sink);
     deadlines_due(now, sink);
     dials_due(now, sink);
     if (now >= next_stabilise_) stabilise(now, sink);
     if (now >= next_finger_at_) find_next_finger(now, sink);
     if (now >= next_sweep_) {
         next_sweep_ = now + config_.stabilise_every;
-        close_idle(now, sink);
+        sweep_contacts(now, sink);
         sweep_memories(now);
     }
     if (push_due_ && now >= pushed_ + push_every) {
@@ -32,43 +38,53 @@ void Ring::tick(Instant now, EffectSink& sink) {
             tell_neighbours(predecessor_->id, 0, sink);
     }
     if (push_due_) wake_at(pushed_ + push_every);
-    for (const Instant at : {next_stabilise_, next_finger_at_, next_sweep_, dials_.next()}) wake_at(at);
+    for (const Instant at : {next_heartbeats_, next_stabilise_, next_finger_at_, next_sweep_, dials_.next()})
+        wake_at(at);
     next_wakeup_ = std::max(next_wakeup_, now + from_ms(1));
 }
 
+/// The two neighbours. The predecessor is heard through its own pings, and asked only when it falls silent.
 void Ring::heartbeats_due(Instant now, EffectSink& sink) {
-    std::vector<std::pair<NodeId, bool>> silent;
-    for (auto& [id, entry] : contacts_) {
-        Heartbeat& heartbeat = entry.heartbeat;
-        const bool successor = !alone() && successors_.head().id == id;
-        const bool neighbour = successor || (predecessor_ && predecessor_->id == id);
-        if (now >= heartbeat.deadline(neighbour ? config_.silent_min : config_.silent_max, config_.silent_max)) {
-            silent.emplace_back(id, neighbour);
-            continue;
-        }
-        // The predecessor is heard through its own pings; the others are asked only if they have been silent for long.
-        Instant due = heartbeat.pinged() + config_.heartbeat_every;
-        if (!successor)
-            due = std::max(due, heartbeat.heard() + (neighbour ? 2 * config_.heartbeat_every : config_.silent_far));
+    next_heartbeats_ = now + config_.heartbeat_every;
+    const auto beat = [&](const NodeId& id, Usec quiet) {
+        Contact* peer = contact(id);
+        if (peer == nullptr) return;
+        Heartbeat& heartbeat = peer->heartbeat;
+        if (now >= heartbeat.deadline(config_.silent_min, config_.silent_max))
+            return gone(id, silence(heartbeat, now), now, sink);
+        Instant due = std::max(heartbeat.pinged() + config_.heartbeat_every, heartbeat.heard() + quiet);
         if (now >= due) {
             sink.send(id, msg::Ping{heartbeat.ping(now)}, {});
             due = now + config_.heartbeat_every;
         }
-        wake_at(due);
-        wake_at(heartbeat.deadline(neighbour ? config_.silent_min : config_.silent_max, config_.silent_max));
+        next_heartbeats_ =
+            std::min({next_heartbeats_, due, heartbeat.deadline(config_.silent_min, config_.silent_max)});
+    };
+    if (!alone()) beat(successors_.head().id, Usec{0});
+    if (predecessor_ && predecessor() != successor()) beat(predecessor_->id, 2 * config_.heartbeat_every);
+}
+
+/// All others: whether they live is for their own neighbours to say; here a connection is found useless.
+void Ring::sweep_contacts(Instant now, EffectSink& sink) {
+    std::vector<NodeId> idle;
+    std::vector<NodeId> silent;
+    for (const auto& [id, entry] : contacts_) {
+        Heartbeat& heartbeat = entry->heartbeat;
+        if (now - std::max(entry->used, heartbeat.heard()) > config_.idle_close && !needed(id))
+            idle.push_back(id);
+        else if (now >= heartbeat.deadline(config_.silent_max, config_.silent_max) && id != successor())
+            silent.push_back(id);
+        else if (now >= heartbeat.heard() + config_.silent_far)
+            sink.send(id, msg::Ping{heartbeat.ping(now)}, {});
     }
-    for (const auto& [id, neighbour] : silent) {
-        const auto it = contacts_.find(id);
-        if (it == contacts_.end()) continue;
-        const auto ms = static_cast<int64_t>(to_ms(now - it->second.heartbeat.heard()));
-        const std::string reason = "no sign of life for " + std::to_string(ms) + " ms";
-        if (neighbour) {
-            gone(id, reason, now, sink);
-        } else {
-            // Its own neighbours decide whether it lives; only this connection is useless.
-            sink.disconnect(id, reason);
-            on_peer_down(id, reason, now, sink);
-        }
+    for (const auto& id : idle) {
+        contacts_.erase(id);
+        sink.disconnect(id, "no longer needed");
+    }
+    for (const auto& id : silent) {
+        const std::string reason = silence(contact(id)->heartbeat, now);
+        sink.disconnect(id, reason);
+        on_peer_down(id, reason, now, sink);
     }
 }
 
@@ -83,22 +99,18 @@ void Ring::deadlines_due(Instant now, EffectSink& sink) {
 void Ring::dials_due(Instant now, EffectSink& sink) {
     if (leaving_) return;
     for (const auto& due : dials_.take_due(now, alone())) {
-        sink.connect(due.endpoint);
+        const auto up = std::find_if(contacts_.begin(), contacts_.end(),
+                                     [&](const auto& entry) { return entry.second->member.endpoint == due.endpoint; });
+        if (up == contacts_.end()) {
+            sink.connect(due.endpoint);
+        } else {
+            dials_.on_reached(due.endpoint, now);
+            const msg::Member peer = up->second->member;
+            if (!up->second->leaving && successors_.find(peer.id) == nullptr) join_through(peer, now, sink);
+        }
         if (due.complain)
             sink.log(LogLevel::warning, "ring: seed " + due.endpoint.host + ":" + std::to_string(due.endpoint.port) +
                                             " not reached after " + std::to_string(due.tries) + " tries; trying on");
-    }
-}
-
-void Ring::close_idle(Instant now, EffectSink& sink) {
-    std::vector<NodeId> idle;
-    for (const auto& [id, entry] : contacts_) {
-        const Instant last = std::max(entry.used, entry.heartbeat.heard());
-        if (now - last > config_.idle_close && !needed(id)) idle.push_back(id);
-    }
-    for (const auto& id : idle) {
-        contacts_.erase(id);
-        sink.disconnect(id, "no longer needed");
     }
 }
 

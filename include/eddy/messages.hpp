@@ -19,7 +19,7 @@
 namespace eddy {
 
 inline constexpr size_t members_max = 64;          ///< of a ring, as the scheduler sees it
-inline constexpr size_t found_members_max = 8;     ///< in one Found message
+inline constexpr size_t found_members_max = 16;    ///< in one Found message
 inline constexpr size_t sources_max = 256;         ///< known to one node at a time
 inline constexpr size_t frontier_tensors_max = 8;  ///< in one Work message
 inline constexpr size_t name_bytes_max = 64;
@@ -70,12 +70,12 @@ struct FindSuccessor {
     friend bool operator==(const FindSuccessor&, const FindSuccessor&) = default;
 };
 
-/// `done`: the sender is the key's predecessor, `members` its successors (itself, if it is alone). Otherwise: nodes
-/// between the sender and the key, the one closest to the key first.
+/// `done`: the sender is the key's predecessor.
 struct Found {
     uint64_t request = 0;
     bool done = false;
-    std::vector<Member> members;  ///< at most found_members_max
+    std::vector<Member> before;  ///< between sender and key, closest to the key first; at most found_members_max
+    std::vector<Member> after;   ///< the sender's successors from the key on (itself, if it is alone); as many
     friend bool operator==(const Found&, const Found&) = default;
 };
 

@@ -75,7 +75,10 @@ struct Checker {
     Status operator()(const msg::Leave&) const { return success(); }
     Status operator()(const msg::ResultAck&) const { return success(); }
 
-    Status operator()(const msg::Found& found) const { return check_members(found.members, found_members_max); }
+    Status operator()(const msg::Found& found) const {
+        if (auto status = check_members(found.before, found_members_max); !status) return status;
+        return check_members(found.after, found_members_max);
+    }
     Status operator()(const msg::Introduce& introduce) const { return check_member(introduce.member); }
 
     Status operator()(const msg::GetNeighbours& get) const {

@@ -89,7 +89,8 @@ std::vector<msg::Member> get_members(capnp::List<wire::Member>::Reader from, siz
 msg::FindSuccessor get(wire::FindSuccessor::Reader from) { return {from.getRequest(), get_node(from.getKey())}; }
 
 msg::Found get(wire::Found::Reader from) {
-    return {from.getRequest(), from.getDone(), get_members(from.getMembers(), found_members_max)};
+    return {from.getRequest(), from.getDone(), get_members(from.getBefore(), found_members_max),
+            get_members(from.getAfter(), found_members_max)};
 }
 
 msg::GetNeighbours get(wire::GetNeighbours::Reader from) { return {from.getRequest(), from.getKnownVersion()}; }

@@ -123,7 +123,8 @@ struct Writer {
         auto out = to.initFound();
         out.setRequest(found.request);
         out.setDone(found.done);
-        put(out.initMembers(static_cast<unsigned>(found.members.size())), found.members);
+        put(out.initBefore(static_cast<unsigned>(found.before.size())), found.before);
+        put(out.initAfter(static_cast<unsigned>(found.after.size())), found.after);
     }
 
     void operator()(const msg::GetNeighbours& get) {
@@ -218,7 +219,7 @@ unsigned first_segment_words(const Message& message) {
     size_t words = 96;
     if (const auto* state = std::get_if<msg::NodeState>(&message)) words += 6 * state->backlog.size();
     if (const auto* neighbours = std::get_if<msg::Neighbours>(&message)) words += 24 * neighbours->successors.size();
-    if (const auto* found = std::get_if<msg::Found>(&message)) words += 24 * found->members.size();
+    if (const auto* found = std::get_if<msg::Found>(&message)) words += 24 * (found->before.size() + found->after.size());
     if (const auto* ack = std::get_if<msg::Ack>(&message)) words += 6 * ack->credits.size();
     if (const auto* result = std::get_if<msg::Result>(&message))
         words +=

@@ -127,7 +127,7 @@ TEST_CASE("a node asks the first one it meets for its own place, and takes the s
     const auto asked = world.sink.all<msg::FindSuccessor>();
     REQUIRE(asked.size() == 1);
     CHECK(asked[0].second.key == node_id(100));
-    world.say(50, msg::Found{asked[0].second.request, true, {member(150), member(50)}});
+    world.say(50, msg::Found{asked[0].second.request, true, {}, {member(150), member(50)}});
     CHECK(world.ring.members().size() == 1);  // 150 has only been heard of
     CHECK(world.sink.dialled == std::vector<Endpoint>{member(150).endpoint});
     CHECK(world.count<msg::Introduce>(50) == 1);  // the one before learns of it at once
@@ -346,7 +346,7 @@ TEST_CASE("whoever is introduced to the wrong node is passed on to the one befor
     REQUIRE_FALSE(asked.empty());
     CHECK(asked.back().first == node_id(140));
     CHECK(asked.back().second.key == node_id(150));
-    world.say(140, msg::Found{asked.back().second.request, true, {member(200)}});
+    world.say(140, msg::Found{asked.back().second.request, true, {}, {member(200)}});
     const auto introduced = world.sink.all<msg::Introduce>();
     REQUIRE(introduced.size() >= 1);
     CHECK(introduced.back().first == node_id(140));
@@ -454,7 +454,7 @@ TEST_CASE("answers that were never asked for, late ones and repeated ones change
     world.form({150, 200});
     world.run(500);
     const auto before = world.ring.members();
-    world.say(150, msg::Found{4711, true, {member(130)}});
+    world.say(150, msg::Found{4711, true, {}, {member(130)}});
     world.say(150, msg::Pong{4711});
     auto late = neighbours(1, {});  // an old version
     late.request = 4711;
@@ -503,8 +503,8 @@ TEST_CASE("whatever peers say, in whatever order, lists stay bounded and ordered
                 case 8:
                     if (!world.sink.sent.empty())  // an answer to something, true or not
                         for (const auto& [to, asked] : world.sink.all<msg::FindSuccessor>())
-                            world.ring.on_message(to, msg::Found{asked.request, gap % 2 == 0, members}, world.now(),
-                                                  world.sink);
+                            world.ring.on_message(to, msg::Found{asked.request, gap % 2 == 0, members, members},
+                                                  world.now(), world.sink);
                     break;
                 case 9:
                     for (const auto& [to, asked] : world.sink.all<msg::GetNeighbours>()) {

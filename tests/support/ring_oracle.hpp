@@ -33,7 +33,7 @@ public:
             if (const auto* find = std::get_if<msg::FindSuccessor>(&message)) {
                 auto owners = after(static_cast<uint8_t>(find->key.bytes[0] - 1));
                 if (owners.size() > found_members_max) owners.resize(found_members_max);
-                said.emplace_back(peer, msg::Found{find->request, true, owners});
+                said.emplace_back(peer, msg::Found{find->request, true, {}, owners});
             } else if (const auto* get = std::get_if<msg::GetNeighbours>(&message)) {
                 said.emplace_back(peer, neighbours_of(from, get->request));
             } else if (const auto* ping = std::get_if<msg::Ping>(&message)) {

@@ -104,8 +104,9 @@ struct FindSuccessor {
 
 struct Found {
   request @0 :UInt64;
-  done @1 :Bool;       # the sender is the key's predecessor, the members its successors; else: whom to ask next
-  members @2 :List(Member);  # at most 8
+  done @1 :Bool;            # the sender is the key's predecessor
+  before @2 :List(Member);  # between sender and key, closest to the key first
+  after @3 :List(Member);   # the sender's successors from the key on
 }
 
 struct GetNeighbours {

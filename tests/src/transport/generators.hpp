@@ -120,7 +120,8 @@ inline Message any_message(size_t kind) {
         case 0: return msg::Ping{any<uint64_t>()};
         case 1: return msg::Pong{any<uint64_t>()};
         case 2: return msg::FindSuccessor{any<uint64_t>(), any_node()};
-        case 3: return msg::Found{any<uint64_t>(), any<bool>(), any_list(found_members_max, any_member)};
+        case 3: return msg::Found{any<uint64_t>(), any<bool>(), any_list(found_members_max, any_member),
+                                  any_list(found_members_max, any_member)};
         case 4: return msg::GetNeighbours{any_of_range<uint64_t>(1, INT64_MAX), any<uint64_t>()};
         case 5: return any_neighbours();
         case 6: return msg::Notify{};
