@@ -18,7 +18,7 @@ import time
 import unittest
 
 from cluster import Cluster
-from nodes import BUILD, EDDY, endless, run
+from nodes import BUILD, EDDY, run
 from ring_watch import whole
 
 LOST = re.compile(r"warning: ring: (\S+) .*(is lost|is gone|not in the ring any more)")
@@ -48,8 +48,7 @@ def wide_model():
 def start(cluster, options):
     model = {"model": {"path": str(wide_model())}, "compute": {"limit": 0.15},
              "scheduler": {"queue_frames": 4, "stop_timeout_s": 1}}
-    camera = endless("noise", "lavfi:testsrc2=size=320x320:rate=10", frames=None)
-    camera = {key: value for key, value in camera.items() if key not in ("frames", "loop")}
+    camera = {"name": "noise", "input": "lavfi:testsrc2=size=320x320:rate=10"}
     nodes = []
     for device in cluster.devices:
         device.shape(options.mbit)

@@ -5,7 +5,7 @@ compute: for loading links. `wide_model.py OUT.pt`; needs the distribution's pyt
 import json
 import sys
 
-EDGE, LAYERS = 258, 24
+EDGE, LAYERS = 258, 8
 
 
 def make(out):
