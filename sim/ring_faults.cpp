@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <numeric>
 
 #include "eddy/random.hpp"
@@ -41,8 +40,7 @@ private:
     size_t between(size_t low, size_t high) { return low + random_.below(high - low + 1); }
     Usec time(double low_s, double high_s) {
         // Whole milliseconds, so that stories are fit to be read.
-        return from_ms(
-            static_cast<double>(between(static_cast<size_t>(low_s * 1e3), static_cast<size_t>(high_s * 1e3))));
+        return std::chrono::milliseconds(between(static_cast<size_t>(low_s * 1e3), static_cast<size_t>(high_s * 1e3)));
     }
 
     void draw_cluster() {
@@ -104,7 +102,8 @@ private:
         const size_t faults = between(5, 14);
         const double pause_between = random_.uniform(0.05, 2.5);
         for (size_t i = 0; i < faults; ++i) {
-            now_ += std::min(from_ms(std::floor(random_.exponential(pause_between) * 1e3)), from_seconds(6));
+            const double gap_ms = std::min(random_.exponential(pause_between) * 1e3, 6000.0);
+            now_ += std::chrono::milliseconds(static_cast<int64_t>(gap_ms));
             wild() ? wild_fault() : orderly_fault();
         }
         return faults;
@@ -272,6 +271,12 @@ private:
     void cut_tail() {
         auto& steps = best_.scenario.steps;
         std::erase_if(steps, [&](const auto& step) { return step.at > best_.finding.at; });
+        if (best_.scenario.end() >= best_.finding.at) return;
+        // The run must go on until then.
+        ScenarioStep last;
+        last.at = std::chrono::ceil<std::chrono::milliseconds>(best_.finding.at);
+        last.what = HealStep{};
+        steps.push_back(last);
     }
 
     /// What makes the expectations fair stays: the network heals and calms, and seeds start.

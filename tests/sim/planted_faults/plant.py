@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""Plants a bug into a copy of one source of the ring, for tests that must find it.
+
+usage: plant.py --list              "bug source" lines
+       plant.py BUG OUT_DIR         writes OUT_DIR/<source> with the bug in it
+
+A bug is an exact piece of the source and what takes its place. If the piece is not there exactly once the build fails:
+whoever changes that source says here where the bug goes now. Production code has no switches for this.
+"""
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+# name: (source, piece, what takes its place)
+BUGS = {
+    # A node never learns of a better predecessor.
+    "notify_ignored": ("ring/ring_messages.cpp", "set_predecessor(from.member, now, sink);", ""),
+    # Lists taken over from a successor grow for ever.
+    "list_not_trimmed": ("ring/successor_list.cpp", "if (next.empty() || next.size() >= bound_) break;",
+                         "if (next.empty()) break;"),
+    # Chord's original mistake: the successor's predecessor is taken over before it has answered.
+    "candidate_not_asked": ("ring/ring_stabilise.cpp",
+                            "candidate_ = Candidate{better, 0, now + config_.request_timeout};",
+                            "return take_list(better, successors_.members(), now, sink);"),
+    # Two rings never become one.
+    "introductions_ignored": ("ring/ring_messages.cpp", "if (leaving_ || !believable(member, now)) return;", "return;"),
+    # Who was lost is never called again.
+    "lost_not_called": ("ring/ring.cpp", "dials_.add(member.endpoint, DialBook::Why::lost, now);", ""),
+    # The dead and the departed are believed alive on hearsay.
+    "dead_believed": ("ring/ring_stabilise.cpp", "if (believable(member, now)) believed.push_back(member);",
+                      "believed.push_back(member);"),
+    # The last key of an interval is looked for behind it.
+    "interval_open": ("ring/ring_messages.cpp",
+                      "in_open_closed(config_.self.id, question.key, successors_.head().id)",
+                      "in_open(config_.self.id, question.key, successors_.head().id)"),
+    # Changes of a list reach the node before only by its own asking, once a second and node.
+    "changes_not_told": ("ring/ring_tick.cpp", "tell_neighbours(predecessor_->id, 0, sink);", ";"),
+}
+
+
+def plant(name, out_dir):
+    source, piece, planted = BUGS[name]
+    text = (ROOT / source).read_text()
+    count = text.count(piece)
+    if count != 1:
+        sys.exit(f"{source}: the place of the planted bug {name} is there {count} times, not once; say in "
+                 f"tests/sim/planted_faults/plant.py where it is now. It was:\n    {piece}")
+    out = pathlib.Path(out_dir) / pathlib.Path(source).name
+    out.parent.mkdir(parents=True, exist_ok=True)
+    text = text.replace(piece, planted)
+    if not out.exists() or out.read_text() != text:
+        out.write_text(text)
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        for name, (source, _, _) in BUGS.items():
+            print(name, source)
+    elif len(sys.argv) == 3 and sys.argv[1] in BUGS:
+        plant(sys.argv[1], sys.argv[2])
+    else:
+        sys.exit(__doc__)
+
+
+main()
