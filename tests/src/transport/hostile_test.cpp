@@ -136,6 +136,8 @@ TEST_CASE("impossible ring messages drop their sender, with one log line however
     const std::vector<Offence> offences = {
         {"(findSuccessor = (request = 1, key = 'too short'))", "a node id has 9 bytes (must be 20)"},
         {"(findSuccessor = (request = 1))", "a node id has 0 bytes"},
+        {"(found = (request = 1, before = " + list(found_members_max + 1) + "))", "entries (at most"},
+        {"(found = (request = 1, after = " + list(found_members_max + 1) + "))", "entries (at most"},
         {"(getNeighbours = (request = 0))", "no number"},
         {"(neighbours = (request = 1, successors = " + list(members_max + 1) + "))", "65 entries (at most 64)"},
         {"(neighbours = (request = 1, successors = " + list(1500) + "))", "1500 entries (at most 64)"},
