@@ -182,7 +182,7 @@ TEST_CASE("what no node may send is refused when it is encoded, in words") {
     HostTensor type = floats(4);
     type.meta.dtype = static_cast<DType>(7);
     CHECK(refusal(msg::Work{}, {type}).find("type") != std::string::npos);
-    CHECK(refusal(msg::Work{}, std::vector<HostTensor>(9, floats(1))).find("at most 16") != std::string::npos);
+    CHECK(refusal(msg::Work{}, std::vector<HostTensor>(9, floats(1))).find("at most 8") != std::string::npos);
     CHECK(refusal(msg::Ping{}, {floats(1)}).find("only Work") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(2), Usec(1), true, {}}).find("before") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(-2), Usec(1), true, {}}).find("before") != std::string::npos);
