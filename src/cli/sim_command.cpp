@@ -94,6 +94,8 @@ void print_table(const sim::RingExperimentOptions& options, const sim::RingExper
 }
 
 int run_ring(RingOptions options) {
+    if (!(options.delay_ms >= 0 && options.delay_ms <= 1000))  // before it becomes an integer
+        return complain("delay-ms: from 0 to 1000 are allowed", exit_usage);
     options.experiment.delay = from_ms(options.delay_ms);
     if (const auto checked = sim::check_options(options.experiment); !checked)
         return complain(checked.error().message, exit_usage);
@@ -116,12 +118,16 @@ void add_sim_commands(CLI::App& program, Chosen& chosen) {
     auto* command = sim->add_subcommand("ring", "A ring of many nodes: forms, heals, and is asked for keys");
     auto options = std::make_shared<RingOptions>();
     auto& experiment = options->experiment;
-    command->add_option("--nodes", experiment.nodes, "How many nodes (default 1000)");
-    command->add_option("--seed", experiment.seed, "Everything follows from it (default 1)");
+    command->add_option("--nodes", experiment.nodes, "How many nodes (default 1000)")
+        ->check(CLI::Range(size_t{1}, sim::Fabric::nodes_max));
+    command->add_option("--seed", experiment.seed, "Everything follows from it (default 1)")
+        ->check(CLI::NonNegativeNumber);
     command->add_option("--fail", experiment.fail, "This part of the nodes vanishes at half time, for example 0.5");
     command->add_option("--churn", experiment.churn_per_s, "So many nodes a second depart, and come back later");
-    command->add_option("--successors", experiment.successors, "Length of the successor list (default 16)");
-    command->add_option("--lookups", experiment.lookups, "Keys to look up (default 10000)");
+    command->add_option("--successors", experiment.successors, "Length of the successor list (default 16)")
+        ->check(CLI::Range(size_t{1}, members_max - 1));
+    command->add_option("--lookups", experiment.lookups, "Keys to look up (default 10000)")
+        ->check(CLI::Range(1, 1'000'000));
     command->add_option("--delay-ms", options->delay_ms, "One-way delay, give or take half of it (default 10)");
     command->add_flag("--json", options->json, "JSON on standard output");
     command->footer(
