@@ -135,7 +135,7 @@ TEST_CASE("only the right answer keeps the place: neither other bytes nor anothe
         CAPTURE(right);
         Loop loop;
         auto config = life(1, 1);
-        config.life_timeout = std::chrono::milliseconds(60);
+        config.life_timeout = std::chrono::milliseconds(right ? 1000 : 60);
         Node a(loop, config);
         FalseFriend standing(loop, a, 2);
         Node claimant(loop, life(2, 1));

@@ -14,7 +14,7 @@ ProbeConfig asker(const std::string& key = "key") {
     ProbeConfig config;
     config.cluster_key = key;
     config.name = "doctor";
-    config.timeout = std::chrono::milliseconds(200);
+    config.timeout = patience / 5;
     return config;
 }
 
@@ -99,7 +99,9 @@ TEST_CASE("a probe says what a name, a port or a silent host has to do with it")
     CHECK(report.failure == DialFailure::unreachable);
     CHECK(report.attempts.size() >= 1);
     Host silent;
-    report = ask(loop, asker(), silent.endpoint);
+    auto impatient_asker = asker();
+    impatient_asker.timeout = std::chrono::milliseconds(100);
+    report = ask(loop, impatient_asker, silent.endpoint);
     CHECK(report.failure == DialFailure::timeout);
     CHECK(report.attempts[0].failure.empty());
     CHECK_FALSE(report.version.has_value());
