@@ -48,8 +48,10 @@ private:
         scenario_.list_max = lengths[random_.below(wild() ? 5 : 4)];
         const size_t large = random_.chance(0.5) ? nodes_max : nodes_max / 4;
         const size_t n = wild() ? between(1, large) : between(scenario_.list_max + 3, nodes_max);
-        // Half the runs with the view of production, which is longer than the lists; half with Chord's lists alone.
-        scenario_.view_max = random_.chance(0.5) ? members_max : 2;
+        // Half the wild runs with the view of production: lists are the whole ring. Otherwise Chord's lists alone
+        // count.
+        const bool half = random_.chance(0.5);
+        scenario_.view_max = half ? (wild() ? members_max : scenario_.list_max + 1) : 2;
         scenario_.connect_view = random_.chance(0.7);
         const bool crowded = random_.chance(0.2);
         for (size_t i = 0; i < n; ++i) {

@@ -24,7 +24,11 @@ std::string seconds(Usec t) {
 class Run {
 public:
     Run(const Scenario& scenario, const ScenarioLog& log, bool asserts)
-        : scenario_(scenario), log_(log), world_(options(asserts)), random_(scenario.seed ^ 0x6b657973) {
+        : scenario_(scenario),
+          log_(log),
+          length_(std::max(scenario.list_max, scenario.view_max - 1)),
+          world_(options(asserts)),
+          random_(scenario.seed ^ 0x6b657973) {
         for (const auto& node : scenario.nodes) world_.add(node.id, scenario.seeds);
         pointers_.resize(scenario.nodes.size());
         for (size_t i = 0; i < pointers_.size(); ++i) pointers_[i].id = scenario.nodes[i].id;
@@ -112,17 +116,13 @@ private:
         const ring::Ring& ring = world_.ring(node);
         auto& known = pointers_[node];
         const auto& list = ring.successors();
-        const size_t length = std::min(list.size(), scenario_.list_max);
-        bool same = known.successors.size() == length && known.predecessor == ring.predecessor();
-        for (size_t i = 0; same && i < length; ++i) same = known.successors[i] == list[i].id;
+        bool same = known.successors.size() == list.size() && known.predecessor == ring.predecessor();
+        for (size_t i = 0; same && i < list.size(); ++i) same = known.successors[i] == list[i].id;
         if (same) return;
         known.predecessor = ring.predecessor();
         known.successors.clear();
-        // The whole list is held against the bounds, then only Chord's part of it is kept.
         for (const auto& member : list) known.successors.push_back(member.id);
-        for (const auto& violation : ring::check_lists({known}, std::max(scenario_.list_max, scenario_.view_max)))
-            found(violation.rule, violation.text);
-        known.successors.resize(length);
+        for (const auto& violation : ring::check_lists({known}, length_)) found(violation.rule, violation.text);
         changed();
     }
 
@@ -130,15 +130,14 @@ private:
         if (!kept_ || result_.finding) return;
         ++result_.invariant_checks;
         const auto nodes = snapshot();
-        for (const auto& violation : ring::check_invariant(nodes, scenario_.list_max))
-            found(violation.rule, violation.text);
+        for (const auto& violation : ring::check_invariant(nodes, length_)) found(violation.rule, violation.text);
         for (const auto& violation : ring::check_structure(nodes)) found(violation.rule, violation.text);
     }
 
     /// The invariant holds from the first ideal ring on that is large enough for it.
     void settle() {
-        if (kept_ || !scenario_.within_assumptions || world_.live_count() <= scenario_.list_max + 1) return;
-        kept_ = ring::check_ideal(snapshot(), scenario_.list_max).empty();
+        if (kept_ || !scenario_.within_assumptions || world_.live_count() <= length_ + 1) return;
+        kept_ = ring::check_ideal(snapshot(), length_).empty();
     }
     bool in_force() {
         settle();
@@ -159,7 +158,7 @@ private:
             case NodeVerb::pause:
                 return action->nodes.size() > 1 || action->lasts > pause_harmless ||
                        (paused_until_ && world_.now() < *paused_until_ + pauses_apart);
-            default: return !ring::check_invariant(snapshot(action->nodes), scenario_.list_max).empty();
+            default: return !ring::check_invariant(snapshot(action->nodes), length_).empty();
         }
     }
 
@@ -207,7 +206,8 @@ private:
         }
     }
     void start(size_t node) {
-        if (world_.running(node)) return;
+        if (exists(node)) return;
+        world_.crash(node);  // if it is still busy leaving
         left_[node] = false;
         pointers_[node].predecessor.reset();
         pointers_[node].successors.clear();
@@ -249,7 +249,7 @@ private:
         }
         std::vector<ring::NodePointers> seen;
         for (const size_t node : viewers) seen.push_back(pointers_[node]);
-        const auto mistakes = ring::check_ideal(seen, circle, scenario_.list_max);
+        const auto mistakes = ring::check_ideal(seen, circle, length_);
         if (!mistakes.empty()) return mistakes.front().text;
         for (const size_t node : viewers)
             if (const auto problem = view_problem(node, circle); !problem.empty()) return problem;
@@ -331,6 +331,7 @@ private:
 
     const Scenario& scenario_;
     const ScenarioLog& log_;
+    const size_t length_;  ///< of a node's list: Chord's, or longer where the view is
     RingWorld world_;
     Random random_;
     std::vector<ring::NodePointers> pointers_;  ///< of every node, as of its last event
