@@ -87,7 +87,9 @@ TEST_CASE("a life that does not answer makes room within two seconds, for any in
         CAPTURE(incarnation);
         Loop loop;
         Loop stopped;
-        Node a(loop, life(1, 1));
+        auto config = life(1, 1);
+        config.life_timeout = std::chrono::seconds(1);
+        Node a(loop, config);
         Node old(stopped, life(2, 5));
         old.network->connect(a.endpoint);
         REQUIRE(wait_both(loop, stopped, [&] { return a.sees(old) && old.sees(a); }));
@@ -165,6 +167,7 @@ TEST_CASE("who hangs up or says goodbye while it is asked has answered too") {
         Node a(loop, config);
         FalseFriend standing(loop, a, 2);
         Node claimant(loop, life(2, 1));
+        const Instant before = loop.now();
         if (politely) {
             standing.control.say(encode(Bye{"I go"}));
             REQUIRE(wait(loop, [&] { return !a.network->send(id_of(2), msg::Ping{}).ok(); }));
@@ -175,6 +178,7 @@ TEST_CASE("who hangs up or says goodbye while it is asked has answered too") {
             standing.bulk.hang_up();
         }
         require_joined(loop, a, claimant);
+        CHECK(loop.now() - before < std::chrono::seconds(1));  // goodbyes are otherwise waited for longer
         CHECK(a.downs.size() == 1);
     }
 }
