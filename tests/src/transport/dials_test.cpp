@@ -65,6 +65,15 @@ TEST_CASE(
     CHECK(both.victim.failures[0].first == DialFailure::already_joined);
 }
 
+TEST_CASE("who comes in and thinks better of it is let go at once, so that he can be dialled") {
+    BothWays both;
+    const Instant before = both.loop.now();
+    both.incoming.say(encode(Refuse{static_cast<uint16_t>(Refusal::claimed), "not with you"}));
+    REQUIRE(both.incoming.wait_for_hang_up(both.loop));
+    CHECK(both.loop.now() - before < both.victim.config.handshake_timeout / 2);
+    REQUIRE(wait(both.loop, [&] { return both.victim.failures.size() == 1; }));
+}
+
 TEST_CASE("of two dials to one process by two names both have failed when the first one ends") {
     Loop loop;
     Node victim(loop, 9, "key");

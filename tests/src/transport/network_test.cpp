@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <sys/resource.h>
+
 #include "eddy/random.hpp"
 #include "network_harness.hpp"
 
@@ -127,6 +129,7 @@ TEST_CASE("connecting again to a peer that is up changes nothing") {
     CHECK(a.failures.size() == 1);
     CHECK(b.failures.size() == 1);
     for (const Node* node : {&a, &b}) CHECK(node->failures.at(0).first == DialFailure::already_joined);
+    CHECK_FALSE(b.logged("cannot connect"));  // it is nothing that people need to know
     b.network->connect(a.endpoint);
     settle(loop);
     CHECK(b.failures.size() == 2);
@@ -381,6 +384,21 @@ TEST_CASE("of more dials at a time than allowed the last ones fail at once") {
     CHECK(a.failures.empty());  // told from the loop
     REQUIRE(wait(loop, [&] { return a.sees(b) && a.sees(c) && a.failures.size() == 1; }));
     CHECK(a.failures[0].first == DialFailure::full);
+}
+
+TEST_CASE("who listens may open files for as many peers and dials as are allowed") {
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit low = before;
+    low.rlim_cur = std::min<rlim_t>(256, before.rlim_max);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+    Loop loop;
+    Node a(loop, 1);
+    rlimit after{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &after) == 0);
+    CHECK(after.rlim_cur >= std::min<rlim_t>(2 * (a.config.peers_max + a.config.dials_max), after.rlim_max));
+    CHECK(after.rlim_max == before.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_CASE("no more peers are taken than allowed") {
