@@ -33,9 +33,7 @@ void Fabric::start(size_t node) {
 
 void Fabric::end_process(size_t node) {
     Machine& machine = machines_[node];
-    for (auto& link : machine.links) drop_held(link);
-    machine.peers.clear();
-    machine.links.clear();
+    while (!machine.links.empty()) erase(node, machine.links.back().first);
     for (const auto& event : machine.backlog) discard(event);
     machine.backlog.clear();
     machine.timers = {};
@@ -46,12 +44,10 @@ void Fabric::end_process(size_t node) {
 void Fabric::crash(size_t node) {
     Machine& machine = machines_[node];
     if (!machine.running) return;
-    for (size_t i = 0; i < machine.peers.size(); ++i) {
-        const Link& link = machine.links[i];
-        if (reaches(node, machine.peers[i]))
-            tell_closed(machine.peers[i], node, link.connection, reset_reason, true,
-                        std::max(now_ + transit(), link.last_arrival[0]));
-    }
+    for (const auto& [peer, slot] : machine.links)
+        if (reaches(node, peer))
+            tell_closed(peer, node, links_[slot].connection, reset_reason, true,
+                        std::max(now_ + transit(), links_[slot].last_arrival[0]));
     end_process(node);
 }
 
@@ -117,11 +113,17 @@ Usec Fabric::transit() {
     return delay;
 }
 
-Link* Fabric::find(size_t node, size_t peer) {
-    Machine& machine = machines_[node];
-    const auto it = std::lower_bound(machine.peers.begin(), machine.peers.end(), static_cast<uint32_t>(peer));
-    if (it == machine.peers.end() || *it != peer) return nullptr;
-    return &machine.links[static_cast<size_t>(it - machine.peers.begin())];
+namespace {
+auto place_of(auto& links, size_t peer) {
+    return std::lower_bound(links.begin(), links.end(), peer,
+                            [](const auto& link, size_t sought) { return link.first < sought; });
+}
+}  // namespace
+
+const Link* Fabric::find(size_t node, size_t peer) const {
+    const auto& links = machines_[node].links;
+    const auto at = place_of(links, peer);
+    return at == links.end() || at->first != peer ? nullptr : &links_[at->second];
 }
 
 Link* Fabric::find(size_t node, size_t peer, uint64_t connection) {
@@ -129,23 +131,28 @@ Link* Fabric::find(size_t node, size_t peer, uint64_t connection) {
     return link != nullptr && link->connection == connection ? link : nullptr;
 }
 
-Link& Fabric::insert(size_t node, size_t peer, uint64_t connection) {
-    Machine& machine = machines_[node];
-    const auto it = std::lower_bound(machine.peers.begin(), machine.peers.end(), static_cast<uint32_t>(peer));
-    const auto at = it - machine.peers.begin();
-    machine.peers.insert(it, static_cast<uint32_t>(peer));
-    Link& link = *machine.links.insert(machine.links.begin() + at, Link{});
-    link.connection = connection;
-    return link;
+/// Without a search: most events of a simulation come through here.
+Link* Fabric::receiver_of(const Delivery& delivery) {
+    Link& link = links_[delivery.end];
+    return link.connection == delivery.connection ? &link : nullptr;
+}
+
+uint32_t Fabric::insert(size_t node, size_t peer, uint64_t connection) {
+    const uint32_t slot = links_.take();
+    links_[slot] = Link{};
+    links_[slot].connection = connection;
+    auto& links = machines_[node].links;
+    links.emplace(place_of(links, peer), static_cast<uint32_t>(peer), slot);
+    return slot;
 }
 
 void Fabric::erase(size_t node, size_t peer) {
-    Machine& machine = machines_[node];
-    const auto it = std::lower_bound(machine.peers.begin(), machine.peers.end(), static_cast<uint32_t>(peer));
-    const auto at = it - machine.peers.begin();
-    drop_held(machine.links[static_cast<size_t>(at)]);
-    machine.peers.erase(it);
-    machine.links.erase(machine.links.begin() + at);
+    auto& links = machines_[node].links;
+    const auto at = place_of(links, peer);
+    drop_held(links_[at->second]);
+    links_[at->second].connection = 0;
+    links_.give_back(at->second);
+    links.erase(at);
 }
 
 void Fabric::drop_held(Link& link) {
@@ -158,10 +165,8 @@ void Fabric::drop_held(Link& link) {
 }
 
 bool Fabric::connected(size_t node, size_t peer) const {
-    const auto& peers = machines_[node].peers;
-    const auto it = std::lower_bound(peers.begin(), peers.end(), static_cast<uint32_t>(peer));
-    if (it == peers.end() || *it != peer) return false;
-    return machines_[node].links[static_cast<size_t>(it - peers.begin())].told;
+    const Link* link = find(node, peer);
+    return link != nullptr && link->told;
 }
 
 // -- what processes do
@@ -221,6 +226,7 @@ void Fabric::send(size_t from, size_t to, const Message& message, std::span<cons
     delivery.from = static_cast<uint32_t>(from);
     delivery.to = static_cast<uint32_t>(to);
     delivery.connection = link->connection;
+    delivery.end = link->other_end;
     delivery.bytes = bytes;
     delivery.message = message;
     delivery.tensors.assign(tensors.begin(), tensors.end());

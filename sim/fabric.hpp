@@ -59,9 +59,8 @@ public:
     void cut_one_way(size_t from, size_t to);
     void heal();
     void set_network(const NetworkFaults& network) { network_ = network; }
-    void set_bandwidth(double bytes_per_s) {
-        bytes_per_s_ = bytes_per_s;
-    }  ///< of bulk messages, per direction of a pair
+    /// Of bulk messages, per direction of a pair.
+    void set_bandwidth(double bytes_per_s) { bytes_per_s_ = bytes_per_s; }
     [[nodiscard]] bool reaches(size_t from, size_t to) const;
 
     // -- what processes do --------------------------------------------------------------------------------------------
@@ -76,7 +75,7 @@ public:
     /// Something of the process's own, which dies with it and waits while it is paused.
     void at_process(size_t node, Instant when, std::function<void()> action);
     [[nodiscard]] bool connected(size_t node, size_t peer) const;
-    [[nodiscard]] size_t connections(size_t node) const { return machines_[node].peers.size(); }
+    [[nodiscard]] size_t connections(size_t node) const { return machines_[node].links.size(); }
 
     // -- time ---------------------------------------------------------------------------------------------------------
     [[nodiscard]] Instant now() const { return now_; }
@@ -94,9 +93,13 @@ private:
     [[nodiscard]] static bool is_for_process(Kind kind);
     [[nodiscard]] Usec one_way();
     [[nodiscard]] Usec transit();
-    [[nodiscard]] Link* find(size_t node, size_t peer);
+    [[nodiscard]] const Link* find(size_t node, size_t peer) const;
+    [[nodiscard]] Link* find(size_t node, size_t peer) {
+        return const_cast<Link*>(std::as_const(*this).find(node, peer));
+    }
     [[nodiscard]] Link* find(size_t node, size_t peer, uint64_t connection);
-    Link& insert(size_t node, size_t peer, uint64_t connection);
+    [[nodiscard]] Link* receiver_of(const Delivery& delivery);
+    uint32_t insert(size_t node, size_t peer, uint64_t connection);
     void erase(size_t node, size_t peer);
     void drop_held(Link& link);
     void end_process(size_t node);
@@ -128,6 +131,7 @@ private:
     std::vector<Machine> machines_;
     std::set<std::pair<uint32_t, uint32_t>> cuts_;
     bool partitioned_ = false;
+    Pool<Link> links_;
     Pool<Delivery> deliveries_;
     Pool<Note> notes_;
     Pool<Action> actions_;

@@ -107,7 +107,7 @@ void Fabric::arrive(uint32_t index) {
     Delivery& delivery = deliveries_[index];
     const size_t from = delivery.from;
     const size_t to = delivery.to;
-    Link* link = find(to, from, delivery.connection);
+    Link* link = receiver_of(delivery);
     const bool cut = !reaches(from, to);
     if (link != nullptr && !network_.datagrams && (cut || link->held_first != no_index)) return hold_up(*link, index);
     if (cut || (link != nullptr && !link->told)) {
@@ -205,10 +205,12 @@ void Fabric::accept(const Note& note, uint32_t index) {
     const uint64_t connection = next_connection_++;
     ++counters_.connections;
     const Instant known_there = now_ + transit();
-    Link& link = insert(node, dialler, connection);
-    link.told = true;
-    link.last_arrival = {known_there, known_there};
-    insert(dialler, node, connection);
+    const uint32_t here_slot = insert(node, dialler, connection);
+    const uint32_t there_slot = insert(dialler, node, connection);
+    links_[here_slot].told = true;
+    links_[here_slot].last_arrival = {known_there, known_there};
+    links_[here_slot].other_end = there_slot;
+    links_[there_slot].other_end = here_slot;
     Note& told = notes_[index];
     std::swap(told.node, told.peer);
     told.connection = connection;

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct Delivery {
     uint64_t bytes = 0;
     Message message;
     std::vector<TensorRef> tensors;  ///< as the sender named them
-    uint32_t next = 0;               ///< the fabric's own
+    uint32_t end = 0;                ///< the fabric's own: the receiver's Link
+    uint32_t next = 0;               ///< the fabric's own: behind it, if a cut holds it up
 };
 
 struct FabricCounters {
@@ -44,7 +46,8 @@ struct FabricCounters {
 
 /// One end of a connection.
 struct Link {
-    uint64_t connection = 0;
+    uint64_t connection = 0;                ///< zero: this slot is free
+    uint32_t other_end = no_index;          ///< its slot, if that still has the same connection
     bool told = false;                      ///< its process knows that it is up
     std::array<Instant, 2> last_arrival{};  ///< at the other end, per lane: order is kept
     Instant bulk_free{};
@@ -68,8 +71,7 @@ struct Machine {
     uint32_t life = 0;     ///< of the process; rises when one ends
     uint32_t group = 0;
     Usec per_event{0};
-    std::vector<uint32_t> peers;  ///< ascending
-    std::vector<Link> links;      ///< of peers[i]
+    std::vector<std::pair<uint32_t, uint32_t>> links;  ///< peer, slot of this machine's end; by peer
     std::array<TimerState, timers_max> timers;
     std::deque<QueuedEvent> backlog;  ///< paused or slow: what the process has not come to yet
 };

@@ -31,6 +31,9 @@ public:
 
     // -- EffectSink: a ring uses only these ---------------------------------------------------------------------------
     void send(const NodeId& peer, const Message& message, std::span<const TensorRef>) override {
+        // Most messages answer the last one.
+        if (last_heard_ < world_.ids_.size() && world_.ids_[last_heard_] == peer)
+            return world_.fabric_.send(index_, last_heard_, message, {}, 0);
         const auto to = world_.indices_.find(peer);
         if (to != world_.indices_.end()) world_.fabric_.send(index_, to->second, message, {}, 0);
     }
@@ -54,7 +57,8 @@ public:
     std::vector<size_t> seeds_;
     std::unique_ptr<ring::Ring> ring_;
     uint64_t incarnation_ = 0;
-    size_t lookups_ = 0;  ///< begun and not answered
+    size_t last_heard_ = SIZE_MAX;  ///< who sent the last message
+    size_t lookups_ = 0;            ///< begun and not answered
     bool leaving_ = false;
 };
 
@@ -246,6 +250,7 @@ void RingWorld::on_dial_failed(size_t node, const Endpoint& endpoint, const std:
 }
 
 void RingWorld::on_message(size_t node, Delivery& delivery) {
+    nodes_[node]->last_heard_ = delivery.from;
     nodes_[node]->ring_->on_message(ids_[delivery.from], delivery.message, now(), *nodes_[node]);
     after(*nodes_[node]);
 }
