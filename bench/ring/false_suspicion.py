@@ -46,7 +46,7 @@ def wide_model():
 
 
 def start(cluster, options):
-    model = {"model": {"path": str(wide_model())}, "compute": {"limit": 0.15},
+    model = {"model": {"path": str(wide_model())}, "compute": {"limit": 0.5},
              "scheduler": {"queue_frames": 4, "stop_timeout_s": 1}}
     camera = {"name": "noise", "input": "lavfi:testsrc2=size=320x320:rate=10"}
     nodes = []
