@@ -66,6 +66,7 @@ private:
         uint32_t tries = 0;
         Instant added{};
         Instant complained{};
+        bool lost = false;  ///< a seed that was in the ring, and is not any more: it does not rest
     };
     [[nodiscard]] Usec jittered(Usec delay);
     void make_room();

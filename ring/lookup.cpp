@@ -75,6 +75,10 @@ void Lookup::on_found(const msg::Found& found) {
     asked_.reset();
     if (concluded_) return end(true);  // the successor lives
     ++hops_;
+    // Whoever is alone speaks for a ring of its own. Met on the way through another one, it has only just begun to
+    // join.
+    const bool is_alone = found.done && found.after.size() == 1 && found.after.front().id == from.id;
+    if (is_alone && (hops_ > 1 || closest_)) return;
     if (found.done && !found.after.empty()) return conclude(from, found.after);
     // Only nodes closer to the key than whoever names them: a liar cannot send the lookup round in circles.
     for (const auto& member : found.before)

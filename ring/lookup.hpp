@@ -60,8 +60,10 @@ public:
     void on_found(const msg::Found& found);
     /// The node asked is silent, or cannot be reached.
     void on_failed();
-    /// The connection closed under the question, which may mean nothing. True, once: call it anew and ask again.
+    /// The question or its answer may have got lost, or the connection closed under it. True, once: ask again.
     bool may_ask_again() { return !std::exchange(asked_again_, true); }
+
+    void wait_again(Instant now) { asked_at_ = now; }
 
     [[nodiscard]] bool finished() const { return finished_; }
     [[nodiscard]] bool checking() const { return concluded_; }

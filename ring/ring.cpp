@@ -31,6 +31,7 @@ void Ring::start(Instant now, EffectSink& sink) {
     for (const auto& seed : config_.seeds)
         if (seed != config_.self.endpoint) dials_.add(seed, DialBook::Why::seed, now);
     since_[config_.self.id] = now;
+    alone_since_ = now;
     last_tick_ = now;
     next_stabilise_ = now;
     next_sweep_ = now + config_.stabilise_every;

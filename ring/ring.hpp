@@ -121,8 +121,9 @@ private:
     void stabilise(Instant now, EffectSink& sink);
     void hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Instant now, EffectSink& sink);
     void consider(const msg::Member& better, Instant now, EffectSink& sink);
+    void consider_skipped(const std::vector<msg::Member>& followers, Instant now, EffectSink& sink);
     void adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink);
-    void take_list(const msg::Member& head, const std::vector<msg::Member>& followers, Instant now, EffectSink& sink);
+    void take_list(Contact& head, const std::vector<msg::Member>& followers, Instant now, EffectSink& sink);
     void give_up_candidate(Instant now, EffectSink& sink);
     void set_predecessor(const msg::Member& member, Instant now, EffectSink& sink);
     void reach_successor(Instant now, EffectSink& sink);
@@ -199,6 +200,7 @@ private:
     Instant next_finger_at_{};
     Instant next_sweep_{};
     Instant pushed_{};
+    Instant alone_since_{};
     Instant successor_deadline_ = never;  ///< not connected to the successor: dead if not reached by then
     Instant next_wakeup_{};
     Instant last_tick_{};

@@ -22,6 +22,8 @@ struct RingConfig {
     Usec stabilise_every = std::chrono::seconds(1);
     Usec request_timeout = from_ms(600);  ///< for a connection or an answer
     Usec finger_every = std::chrono::seconds(4);
+    /// A node with seeds makes a ring with another one that is alone only after so long: better to find a ring.
+    Usec lone_patience = from_ms(400);
     Usec idle_close = std::chrono::seconds(3);   ///< a connection that nobody needs
     Usec dead_memory = std::chrono::seconds(3);  ///< who was found dead is not believed alive on hearsay for so long
     DialPace dial;

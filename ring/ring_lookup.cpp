@@ -87,11 +87,22 @@ void Ring::finish(const Lookup& lookup, Instant now, EffectSink& sink) {
         case Lookup::Why::asked: finished_lookups_.push_back(result); return;
         case Lookup::Why::finger: return set_finger(result, now);
         case Lookup::Why::join: {
+            sink.log(LogLevel::debug, result.found ? "ring: its place is between " + lookup.predecessor().name +
+                                                         " and " + lookup.successors().front().name
+                                                   : "ring: found no place in that ring");
             if (!result.found) return;
             // Seen from the one before this node's place. It may still know this node's earlier life.
             const auto& after = lookup.successors();
+            const bool that_one_is_alone = after.front().id == lookup.predecessor().id;
+            const Instant patient_until = alone_since_ + config_.lone_patience;
+            if (alone() && that_one_is_alone && !config_.seeds.empty() && now < patient_until) {
+                next_stabilise_ = std::min(next_stabilise_, patient_until);
+                return wake_at(next_stabilise_);
+            }
             if (after.front().id == config_.self.id) {
-                if (alone()) consider(after.size() > 1 ? after[1] : lookup.predecessor(), now, sink);
+                const auto next = std::find_if(after.begin() + 1, after.end(),
+                                               [&](const auto& member) { return believable(member, now); });
+                if (alone()) consider(next != after.end() ? *next : lookup.predecessor(), now, sink);
                 return;
             }
             consider(after.front(), now, sink);
@@ -136,6 +147,12 @@ void Ring::sweep_lookups(Instant now, EffectSink& sink) {
             wake_at(deadline);
             continue;
         }
+        // A live owner passed by would be a wrong answer: a question that got lost is asked once more.
+        if (lookup.checking() && lookup.may_ask_again()) {
+            lookup.wait_again(now);
+            ask(lookup, *lookup.asked(), now, sink);
+            continue;
+        }
         const NodeId silent = lookup.asked()->id;
         fingers_.remove(silent);
         if (avoided_.size() < memories_max) avoided_[silent] = now + config_.dead_memory;
@@ -151,7 +168,8 @@ bool Ring::looking(Lookup::Why why) const {
 
 /// Where does this node belong in the ring of `contact`? Its answer may be this very ring.
 void Ring::join_through(const msg::Member& contact, Instant now, EffectSink& sink) {
-    if (leaving_ || looking(Lookup::Why::join)) return;
+    if (leaving_ || looking(Lookup::Why::join) || (alone() && candidate_)) return;
+    sink.log(LogLevel::debug, "ring: looks for its place through " + contact.name);
     begin_lookup(config_.self.id, Lookup::Why::join, &contact, now, sink);
 }
 

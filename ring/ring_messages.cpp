@@ -31,8 +31,7 @@ bool Ring::on_message(const NodeId& from, const Message& message, Instant now, E
 
 void Ring::complain_once(const Contact& about, const std::string& what, EffectSink& sink) {
     if (complained_.size() >= complaints_max || !complained_.emplace(about.member.id, what).second) return;
-    sink.log(LogLevel::warning,
-             "ring: " + about.member.name + " (" + short_name(about.member.id) + ") " + what + "; ignored from now on");
+    sink.log(LogLevel::warning, "ring: " + about.member.name + " (" + short_name(about.member.id) + ") " + what);
 }
 
 void Ring::receive(Contact& from, const msg::Ping& ping, Instant, EffectSink& sink) {
@@ -83,18 +82,22 @@ void Ring::receive(Contact& from, const msg::GetNeighbours& question, Instant no
 
 void Ring::receive(Contact& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
     if (leaving_ || from.leaving) return;
+    const bool answers_candidate = candidate_ && candidate_->request != 0 &&
+                                   neighbours.request == candidate_->request && candidate_->member.id == from.member.id;
+    const bool is_successor = !alone() && successors_.head().id == from.member.id;
+    if (!answers_candidate && !is_successor) return;
     if (!successors_.orderly(from.member.id, neighbours.successors))
-        complain_once(from, "tells of successors out of order", sink);
+        complain_once(from, "tells of successors out of order, which are left out", sink);
     const auto later = [&](const msg::Member& m) {
         return m.id == config_.self.id && m.incarnation > config_.self.incarnation;
     };
     if ((neighbours.predecessor && later(*neighbours.predecessor)) ||
         std::any_of(neighbours.successors.begin(), neighbours.successors.end(), later))
         complain_once(from, "tells of a later life of this very node: its id may be used by another device", sink);
-    if (candidate_ && candidate_->request != 0 && neighbours.request == candidate_->request &&
-        candidate_->member.id == from.member.id)
-        return adopt_candidate(from, neighbours, now, sink);
-    if (!alone() && successors_.head().id == from.member.id) hear_neighbours(from, neighbours, now, sink);
+    if (answers_candidate)
+        adopt_candidate(from, neighbours, now, sink);
+    else
+        hear_neighbours(from, neighbours, now, sink);
 }
 
 /// Zave's rectify. That a predecessor lives is seen from its heartbeats.
@@ -116,7 +119,9 @@ void Ring::receive(Contact& from, const msg::Introduce& introduced, Instant now,
     from.used = now;
     const msg::Member& member = introduced.member;
     if (leaving_ || !believable(member, now)) return;
-    if (alone() || better_than_successor(member.id))
+    // Zave's join: only a lookup tells where a node that is alone belongs. It begins once the connection stands.
+    if (alone()) return contact(member.id) == nullptr ? sink.connect(member.endpoint) : join_through(member, now, sink);
+    if (better_than_successor(member.id))
         consider(member, now, sink);
     else if (successors_.find(member.id) == nullptr)
         introduce(member, now, sink);

@@ -59,10 +59,11 @@ void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Ins
         head.known_version = neighbours.version;
         told_predecessor_ = neighbours.predecessor;
         if (!neighbours.successors.empty())
-            take_list(head.member, neighbours.successors, now, sink);
+            take_list(head, neighbours.successors, now, sink);
         else if (successors_.members().size() > 1)  // it was restarted, and knows nobody yet
             use(head.member.id, msg::Introduce{successors_.members()[1]}, now, sink);
     }
+    consider_skipped(neighbours.successors, now, sink);
     const auto& between = told_predecessor_;
     if (between && between->id == config_.self.id) return;
     if (between && better_than_successor(between->id) && believable(*between, now))
@@ -71,15 +72,17 @@ void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Ins
         use(head.member.id, msg::Notify{}, now, sink);
 }
 
-void Ring::take_list(const msg::Member& head, const std::vector<msg::Member>& followers, Instant now,
-                     EffectSink& sink) {
+void Ring::take_list(Contact& head, const std::vector<msg::Member>& followers, Instant now, EffectSink& sink) {
     std::vector<msg::Member> believed;
     believed.reserve(followers.size());
     for (const auto& member : followers) {
         if (member.id == config_.self.id) break;  // once round
-        if (believable(member, now)) believed.push_back(member);
+        if (believable(member, now))
+            believed.push_back(member);
+        else
+            head.known_version = 0;  // asked for again until all of it can be believed
     }
-    const auto change = successors_.adopt(head, believed);
+    const auto change = successors_.adopt(head.member, believed);
     if (!change.changed) return;
     fingers_.drop_up_to(successors_.members().back().id);
     rebuild_members("is not in the ring any more", now, sink);
@@ -89,6 +92,13 @@ void Ring::take_list(const msg::Member& head, const std::vector<msg::Member>& fo
             wake_at(dials_.next());
         }
     after_change(now, sink);
+}
+
+/// Nodes that the successor puts behind itself, though they lie before it: the way along the successors goes round the
+/// circle more than once (a "loopy" ring, which stabilisation alone would keep for ever).
+void Ring::consider_skipped(const std::vector<msg::Member>& followers, Instant now, EffectSink& sink) {
+    for (const auto& member : followers)
+        if (better_than_successor(member.id)) consider(member, now, sink);
 }
 
 void Ring::consider(const msg::Member& better, Instant now, EffectSink& sink) {
@@ -115,7 +125,7 @@ void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Ins
     told_predecessor_ = neighbours.predecessor;
     stabilise_request_ = 0;
     successor_deadline_ = never;
-    take_list(from.member, neighbours.successors, now, sink);
+    take_list(from, neighbours.successors, now, sink);
     // Two rings meet here: the other one learns who comes next in this one.
     const auto told = [&](const msg::Member& m) { return before && m.id == before->id; };
     if (before && std::none_of(neighbours.successors.begin(), neighbours.successors.end(), told))
@@ -123,6 +133,7 @@ void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Ins
     const bool knows_us = told_predecessor_ && told_predecessor_->id == config_.self.id;
     if (!knows_us) use(from.member.id, msg::Notify{}, now, sink);
     if (told_predecessor_ && !knows_us) consider(*told_predecessor_, now, sink);
+    consider_skipped(neighbours.successors, now, sink);
     hurry_heartbeats(now);
 }
 
@@ -150,6 +161,7 @@ void Ring::reach_successor(Instant now, EffectSink& sink) {
     if (leaving_) return;
     if (alone()) {
         sink.log(LogLevel::info, "ring: this node is alone");
+        alone_since_ = now;
         reaching_.clear();
         fingers_.clear();
         dials_.hurry_seeds(now);
