@@ -1,5 +1,5 @@
 // Everything the simulated network and machines can do to a cluster, in one place. The first part holds all the time;
-// the rates of the second make a random schedule of faults (sim/fault_plan.hpp). All of it follows from one seed.
+// the rates of the second are played by sim/fault_player.hpp. All of it follows from one seed.
 #pragma once
 
 #include "eddy/time.hpp"
@@ -23,7 +23,8 @@ struct NetworkFaults {
     Usec dial_limit = from_seconds(5);  ///< a dial that was not answered by then never will be
 };
 
-/// How often something happens to one of the nodes, and how long it lasts on average (exponentially distributed).
+/// How often something happens to one of the nodes, and how long it lasts on average (exponentially distributed). Two
+/// that meet end with the first of their ends: healing ends a partition and all cuts.
 struct ProcessFaults {
     double crash_per_s = 0;            ///< the process dies, its connections are reset
     double vanish_per_s = 0;           ///< the machine is gone without a word

@@ -7,6 +7,7 @@
 
 #include "eddy/assert.hpp"
 #include "ring/ring_invariants.hpp"
+#include "sim/fault_player.hpp"
 
 namespace eddy::sim {
 
@@ -21,7 +22,6 @@ constexpr Usec unnoticed = from_ms(400);
 /// A ring takes Ring::lookups_max at a time.
 constexpr size_t lookups_at_once_max = ring::Ring::lookups_max / 2;
 constexpr Usec answers_within = from_seconds(2);
-constexpr double down_mean_s = 5;
 constexpr size_t violations_told_max = 8;
 
 NodeId random_id(Random& random) {
@@ -65,12 +65,15 @@ private:
 class Experiment {
 public:
     explicit Experiment(const RingExperimentOptions& options)
-        : options_(options), world_(world_options(options)), random_(world_.random().next()) {}
+        : options_(options),
+          world_(world_options(options)),
+          random_(world_.random().next()),
+          churn_(world_, churn(options), random_.next()) {}
 
     RingExperimentReport run() {
         plan_joins();
         if (options_.fail > 0) plan_failure();
-        if (options_.churn_per_s > 0) plan_churn();
+        if (churning()) churn_.play(third_at(), end_);
         plan_lookups(Instant(churning() ? third_ : 2 * third_), end_ - answers_within, options_.lookups, false);
         plan_measurement();
         while (world_.now() < end_) {
@@ -139,22 +142,11 @@ private:
         });
     }
 
-    void plan_churn() {
-        const double mean_gap_s = 1 / options_.churn_per_s;
-        for (Instant at = third_at(); at < end_; at += from_seconds(random_.exponential(mean_gap_s)))
-            world_.at(at, [this] { depart(); });
-    }
-
-    void depart() {
-        if (world_.live_count() < 2) return;
-        const size_t node = world_.live_nodes()[random_.below(world_.live_count())];
-        switch (departures_++ % 3) {
-            case 0: world_.leave(node); break;
-            case 1: world_.crash(node); break;
-            default: world_.vanish(node); break;
-        }
-        const Usec down = from_seconds(1 + random_.exponential(down_mean_s));
-        world_.at(world_.now() + down, [this, node] { world_.start(node); });
+    /// A third of those who depart each way.
+    static ProcessFaults churn(const RingExperimentOptions& options) {
+        ProcessFaults faults;
+        faults.leave_per_s = faults.crash_per_s = faults.vanish_per_s = options.churn_per_s / 3;
+        return faults;
     }
 
     void plan_lookups(Instant from, Instant until, size_t count, bool before_repair) {
@@ -258,7 +250,7 @@ private:
         }
         report_.lookups = usual_.figures();
         if (has_failed_) report_.before_repair = before_.figures();
-        report_.departures = departures_;
+        report_.departures = departures_ + churn_.departures();
         report_.events = world_.counters().events;
         report_.trace_hash = world_.trace_hash();
         return report_;
@@ -280,6 +272,7 @@ private:
     bool has_failed_ = false;
     size_t started_ = 0;
     uint64_t departures_ = 0;
+    FaultPlayer churn_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "sim/fault_player.hpp"
 #include "sim/simulation.hpp"
 
 using namespace eddy;
@@ -230,4 +231,55 @@ TEST_CASE("equal seeds and calls replay the same run, event by event") {
     };
     CHECK(play(5) == play(5));
     CHECK(play(5) != play(6));
+}
+
+TEST_CASE("faults are played at their rates, end by themselves, and everything can be mended") {
+    const auto only = [](auto set) {
+        ProcessFaults faults;
+        set(faults);
+        Circle circle(10);
+        RingWorld& world = circle.world;
+        circle.start_all();
+        FaultPlayer player(world, faults, 4);
+        const Instant begun = world.now();
+        player.play(begun, begun + 100s);
+        size_t least_live = 10;
+        while (world.now() < begun + 100s) {
+            world.run_for(100ms);
+            least_live = std::min(least_live, world.live_count());
+        }
+        CHECK(player.faults() > 25);
+        CHECK(player.faults() < 85);
+        world.run_for(60s);
+        CHECK(world.live_count() == 10);  // whatever it was has ended
+        return std::pair(player.departures() == player.faults(), least_live < 10);
+    };
+    const std::pair departs(true, true);
+    CHECK(only([](ProcessFaults& f) { f.crash_per_s = 0.5; }) == departs);
+    CHECK(only([](ProcessFaults& f) { f.vanish_per_s = 0.5; }) == departs);
+    CHECK(only([](ProcessFaults& f) { f.leave_per_s = 0.5; }) == departs);
+    CHECK(only([](ProcessFaults& f) { f.pause_per_s = 0.5; }) == std::pair(false, true));
+    CHECK(only([](ProcessFaults& f) { f.slow_per_s = 0.5; }) == std::pair(false, false));
+    CHECK(only([](ProcessFaults& f) { f.partition_per_s = 0.5; }) == std::pair(false, false));
+    CHECK(only([](ProcessFaults& f) { f.one_way_per_s = 0.5; }) == std::pair(false, false));
+}
+
+TEST_CASE("after faults of every kind at once, a mended world has one ring again") {
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+        CAPTURE(seed);
+        Circle circle(12, options_of(seed));
+        RingWorld& world = circle.world;
+        circle.start_all();
+        ProcessFaults faults;
+        faults.crash_per_s = faults.vanish_per_s = faults.leave_per_s = 0.1;
+        faults.pause_per_s = faults.slow_per_s = faults.partition_per_s = faults.one_way_per_s = 0.1;
+        FaultPlayer player(world, faults, seed);
+        player.play(world.now(), world.now() + 60s);
+        world.run_for(60s);
+        CHECK(player.faults() > 20);
+        player.mend();
+        world.run_for(40s);  // what was still to end
+        player.mend();
+        CHECK(world.run_until(30s, [&] { return world.live_count() == 12 && world.ideal(); }));
+    }
 }
