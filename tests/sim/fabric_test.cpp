@@ -1,5 +1,5 @@
-// The simulated machines and network by themselves. Goal: a connection behaves as its kind promises (TCP or datagrams),
-// faults do what they say and nothing else, and every run replays. Method: a host that writes down what it is told.
+// The simulated machines and network by themselves. Goal: messages travel as their kind promises (TCP or datagrams),
+// faults do what they say and nothing else, and every run replays. Connections: fabric_connections_test.cpp.
 #include "sim/fabric.hpp"
 
 #include <algorithm>
@@ -11,93 +11,10 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
+#include "tests/sim/recording_cluster.hpp"
+
 using namespace eddy;
 using namespace eddy::sim;
-using namespace std::chrono_literals;
-
-namespace {
-
-struct Told {
-    Usec at{0};
-    size_t node = 0;
-    std::string what;  ///< up, down, failed, ping, work, timer
-    size_t peer = 0;   ///< of a timer: its number
-    uint64_t number = 0;
-    std::string reason;
-};
-
-struct Cluster final : Fabric::Host {
-    explicit Cluster(size_t nodes, NetworkFaults network = {}, uint64_t seed = 1) : fabric(seed, network, *this) {
-        for (size_t i = 0; i < nodes; ++i) fabric.start(fabric.add());
-    }
-    /// Both ends know of the connection when it returns.
-    void connect(size_t a, size_t b) {
-        fabric.dial(a, Fabric::endpoint(b));
-        for (int i = 0; i < 100'000 && !(fabric.connected(a, b) && fabric.connected(b, a)); ++i) run(1ms);
-        REQUIRE(fabric.connected(a, b));
-        told.clear();
-    }
-    void ping(size_t from, size_t to, uint64_t number) { fabric.send(from, to, msg::Ping{number}, {}, 0); }
-    void run(Usec duration) { fabric.run_until(fabric.now() + duration); }
-
-    [[nodiscard]] std::vector<uint64_t> numbers(size_t node, const std::string& what) const {
-        std::vector<uint64_t> found;
-        for (const auto& entry : told)
-            if (entry.node == node && entry.what == what) found.push_back(entry.number);
-        return found;
-    }
-    [[nodiscard]] size_t count(size_t node, const std::string& what) const { return numbers(node, what).size(); }
-    [[nodiscard]] const Told& last(size_t node, const std::string& what) const {
-        const auto it = std::find_if(told.rbegin(), told.rend(),
-                                     [&](const Told& entry) { return entry.node == node && entry.what == what; });
-        REQUIRE(it != told.rend());
-        return *it;
-    }
-
-    void tell(size_t node, const std::string& what, size_t peer, uint64_t number, const std::string& reason = "") {
-        CHECK(fabric.running(node));
-        CHECK(!fabric.paused(node));
-        told.push_back({fabric.now().time_since_epoch(), node, what, peer, number, reason});
-    }
-    void on_peer_up(size_t node, size_t peer, uint64_t connection) override {
-        tell(node, "up", peer, connection);
-        if (greet) ping(node, peer, 1);
-    }
-    void on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) override {
-        tell(node, "down", peer, connection, reason);
-    }
-    void on_dial_failed(size_t node, const Endpoint& endpoint, const std::string& reason) override {
-        tell(node, "failed", endpoint.port, 0, reason);
-    }
-    void on_message(size_t node, Delivery& delivery) override {
-        CHECK(fabric.connected(node, delivery.from));
-        if (const auto* ping = std::get_if<msg::Ping>(&delivery.message))
-            tell(node, "ping", delivery.from, ping->sequence);
-        else if (const auto* work = std::get_if<msg::Work>(&delivery.message))
-            tell(node, "work", delivery.from, work->seq);
-        last_bulk = {delivery.first_byte, delivery.last_byte};
-    }
-    void on_timer(size_t node, uint32_t timer) override { tell(node, "timer", timer, 0); }
-
-    Fabric fabric;
-    bool greet = false;  ///< send a ping as soon as a peer is up
-    std::vector<Told> told;
-    std::pair<Instant, Instant> last_bulk;
-};
-
-std::vector<uint64_t> counted_to(uint64_t n) {
-    std::vector<uint64_t> numbers;
-    for (uint64_t i = 1; i <= n; ++i) numbers.push_back(i);
-    return numbers;
-}
-
-NetworkFaults steady(Usec delay) {
-    NetworkFaults network;
-    network.delay_mean = delay;
-    return network;
-}
-
-}  // namespace
 
 TEST_CASE("events come in the order of time, and of asking at one instant") {
     CHECK(rc::check("a queue sorts stably", [](const std::vector<uint8_t>& instants) {
@@ -118,53 +35,6 @@ TEST_CASE("events come in the order of time, and of asking at one instant") {
         }
         RC_ASSERT(queue.empty());
     }));
-}
-
-TEST_CASE("a dial brings both ends up, the dialled one first, with the same connection") {
-    Cluster cluster(2, steady(10ms));
-    cluster.fabric.dial(0, Fabric::endpoint(1));
-    cluster.run(1s);
-    REQUIRE(cluster.told.size() == 2);
-    CHECK(cluster.told[0].node == 1);
-    CHECK(cluster.told[0].at == 30ms);
-    CHECK(cluster.told[1].node == 0);
-    CHECK(cluster.told[1].at == 40ms);
-    CHECK(cluster.told[0].number == cluster.told[1].number);
-    cluster.fabric.dial(0, Fabric::endpoint(1));
-    cluster.fabric.dial(1, Fabric::endpoint(0));
-    cluster.run(1s);
-    CHECK(cluster.told.size() == 2);  // already up
-}
-
-TEST_CASE("dials that cross make one connection") {
-    Cluster cluster(2, steady(10ms));
-    cluster.fabric.dial(0, Fabric::endpoint(1));
-    cluster.run(5ms);
-    cluster.fabric.dial(1, Fabric::endpoint(0));
-    cluster.run(1s);
-    CHECK(cluster.count(0, "up") == 1);
-    CHECK(cluster.count(1, "up") == 1);
-    CHECK(cluster.count(0, "down") + cluster.count(1, "down") == 0);
-}
-
-TEST_CASE("a machine refuses for a dead process; nobody answers for a silent one or across a cut") {
-    Cluster cluster(5, steady(10ms));
-    cluster.fabric.crash(1);
-    cluster.fabric.vanish(2);
-    cluster.fabric.cut_one_way(3, 0);  // the answers do not come back
-    cluster.fabric.partition({{4}});
-    for (size_t i = 0; i < 5; ++i) cluster.fabric.dial(0, Fabric::endpoint(i));
-    cluster.fabric.dial(0, {"elsewhere", 7});
-    cluster.fabric.dial(0, Fabric::endpoint(5));
-    cluster.run(20s);
-    std::vector<size_t> refused;
-    for (const auto& entry : cluster.told) {
-        CHECK(entry.what == "failed");
-        refused.push_back(entry.peer);
-    }
-    std::sort(refused.begin(), refused.end());
-    const auto port = [](size_t node) { return size_t{Fabric::endpoint(node).port}; };
-    CHECK(refused == std::vector<size_t>{7, port(0), port(1), port(5)});
 }
 
 TEST_CASE("control messages arrive after the delay and in order, however much delays vary") {
@@ -303,137 +173,6 @@ TEST_CASE("a one-way cut lets the other way through") {
     CHECK(cluster.count(0, "ping") == 1);
 }
 
-TEST_CASE("a closed connection is down at both ends, with what was sent before it") {
-    Cluster cluster(2, steady(5ms));
-    cluster.connect(0, 1);
-    cluster.ping(0, 1, 1);
-    cluster.fabric.close(0, 1, "enough");
-    cluster.ping(0, 1, 2);
-    CHECK_FALSE(cluster.fabric.connected(0, 1));
-    cluster.run(1s);
-    CHECK(cluster.numbers(1, "ping") == counted_to(1));
-    CHECK(cluster.last(0, "down").reason == "enough");
-    CHECK(cluster.last(1, "down").reason == "enough");
-    CHECK(cluster.last(1, "down").number == cluster.last(0, "down").number);
-}
-
-TEST_CASE("the end of a connection does not overtake what was sent before it") {
-    NetworkFaults network = steady(20ms);
-    network.delay_spread = 20ms;
-    for (uint64_t seed = 1; seed <= 20; ++seed) {
-        Cluster cluster(2, network, seed);
-        cluster.connect(0, 1);
-        for (uint64_t i = 1; i <= 5; ++i) cluster.ping(0, 1, i);
-        if (seed % 2 == 0)
-            cluster.fabric.close(0, 1, "enough");
-        else
-            cluster.fabric.crash(0);
-        cluster.run(1s);
-        CHECK(cluster.numbers(1, "ping") == counted_to(5));
-        CHECK(cluster.count(1, "down") == 1);
-    }
-}
-
-TEST_CASE("a connection that is closed while a cut holds up its messages forgets them") {
-    Cluster cluster(2, steady(5ms));
-    cluster.connect(0, 1);
-    cluster.fabric.cut_one_way(0, 1);
-    for (uint64_t i = 1; i <= 5; ++i) cluster.ping(0, 1, i);
-    cluster.run(100ms);
-    CHECK(cluster.fabric.in_flight() == 5);
-    cluster.fabric.close(1, 0, "no sign of life");
-    CHECK(cluster.fabric.in_flight() == 0);
-    cluster.fabric.heal();
-    cluster.run(10s);
-    CHECK(cluster.count(1, "ping") == 0);
-    CHECK(cluster.count(0, "down") == 1);
-}
-
-TEST_CASE("behind a cut one end stays up until it writes and hears a reset") {
-    Cluster cluster(2, steady(5ms));
-    cluster.connect(0, 1);
-    cluster.fabric.partition({{0}, {1}});
-    cluster.fabric.close(0, 1, "no sign of life");
-    cluster.run(1s);
-    CHECK(cluster.fabric.connected(1, 0));
-    cluster.fabric.heal();
-    cluster.run(1s);
-    CHECK(cluster.count(1, "down") == 0);
-    cluster.ping(1, 0, 1);
-    cluster.run(1s);
-    CHECK(cluster.last(1, "down").reason == "the connection was reset");
-    CHECK(cluster.count(0, "ping") == 0);
-}
-
-TEST_CASE("a crash resets connections; a vanished machine tells nobody until it is back") {
-    Cluster cluster(3, steady(5ms));
-    cluster.connect(0, 1);
-    cluster.connect(0, 2);
-    cluster.fabric.crash(1);
-    cluster.fabric.vanish(2);
-    cluster.ping(0, 2, 1);
-    cluster.run(1s);
-    CHECK(cluster.count(0, "down") == 1);
-    CHECK(cluster.last(0, "down").peer == 1);
-    cluster.fabric.start(2);
-    cluster.ping(0, 2, 2);
-    cluster.run(1s);
-    CHECK(cluster.last(0, "down").peer == 2);
-    CHECK(cluster.count(2, "ping") == 0);
-}
-
-TEST_CASE("a machine that came back replaces its old connection when it dials") {
-    Cluster cluster(2, steady(5ms));
-    cluster.connect(0, 1);
-    cluster.fabric.vanish(1);
-    cluster.fabric.start(1);
-    cluster.fabric.dial(1, Fabric::endpoint(0));
-    cluster.run(1s);
-    REQUIRE(cluster.told.size() == 3);
-    CHECK(cluster.told[0].what == "down");
-    CHECK(cluster.told[1].what == "up");
-    CHECK(cluster.told[1].node == 0);
-    CHECK(cluster.told[0].number < cluster.told[1].number);
-    CHECK(cluster.told[2].node == 1);
-}
-
-TEST_CASE(
-    "the dialled one may write at once: TCP delivers it after the dialler's end is up, a datagram may be too early") {
-    NetworkFaults network = steady(20ms);
-    network.delay_spread = 20ms;
-    for (const bool datagrams : {false, true}) {
-        network.datagrams = datagrams;
-        uint64_t lost = 0;
-        for (uint64_t seed = 1; seed <= 30; ++seed) {
-            Cluster cluster(2, network, seed);
-            cluster.greet = true;
-            cluster.fabric.dial(0, Fabric::endpoint(1));
-            cluster.run(1s);
-            CHECK(cluster.count(1, "ping") == 1);
-            lost += 1 - cluster.count(0, "ping");
-        }
-        CHECK((lost > 0) == datagrams);
-    }
-}
-
-TEST_CASE("a dial that arrives after the other end was lost ends the old connection first") {
-    Cluster cluster(2, steady(10ms));
-    cluster.fabric.dial(1, Fabric::endpoint(0));
-    cluster.run(25ms);
-    cluster.fabric.dial(0, Fabric::endpoint(1));  // crosses the other
-    cluster.run(25ms);
-    REQUIRE(cluster.fabric.connected(0, 1));
-    const uint64_t old = cluster.last(0, "up").number;
-    cluster.told.clear();
-    cluster.fabric.vanish(1);
-    cluster.fabric.start(1);
-    cluster.run(1s);
-    CHECK(cluster.last(0, "down").number == old);
-    CHECK(cluster.last(0, "up").number > old);
-    CHECK(cluster.last(0, "down").at < cluster.last(0, "up").at);
-    CHECK(cluster.last(1, "up").number == cluster.last(0, "up").number);
-}
-
 TEST_CASE("what belongs to a process dies with it") {
     Cluster cluster(2, steady(5ms));
     int ran = 0;
@@ -540,16 +279,6 @@ TEST_CASE("bulk messages queue for the line, control messages do not") {
     CHECK(cluster.last(1, "ping").at == sent.time_since_epoch() + 5ms);
     CHECK(cluster.last(1, "work").at == sent.time_since_epoch() + 305ms);
     CHECK(cluster.last_bulk == std::pair(sent + 205ms, sent + 305ms));
-}
-
-TEST_CASE("a dial that a paused process answers too late comes to nothing") {
-    Cluster cluster(2, steady(5ms));
-    cluster.fabric.pause(1);
-    cluster.fabric.dial(0, Fabric::endpoint(1));
-    cluster.run(10s);
-    cluster.fabric.resume(1);
-    cluster.run(10s);
-    CHECK(cluster.told.empty());
 }
 
 TEST_CASE("whatever happens, TCP keeps order, ups and downs alternate, nothing leaks, and equal seeds replay") {
