@@ -11,7 +11,9 @@ namespace eddy::sim {
 namespace {
 
 constexpr Usec run_at_least = std::chrono::seconds(120);
-constexpr size_t faults_at_least = 24;  ///< planned; some may find nobody to strike
+/// Planned: some may find nobody to strike, or would leave the assumptions.
+constexpr size_t faults_at_least_wild = 28;
+constexpr size_t faults_at_least_orderly = 40;
 constexpr size_t nodes_max = 32;
 
 /// Makes up one scenario. It keeps book of who should be up, so that most faults hit something.
@@ -28,7 +30,7 @@ public:
         draw_cluster();
         gather();
         size_t faults = 0;
-        while (now_ < run_at_least || faults < faults_at_least) {
+        while (now_ < run_at_least || faults < (wild() ? faults_at_least_wild : faults_at_least_orderly)) {
             faults += episode();
             mend();
         }

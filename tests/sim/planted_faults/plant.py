@@ -22,20 +22,21 @@ BUGS = {
     # Chord's original mistake: the successor's predecessor is taken over before it has answered.
     "candidate_not_asked": ("ring/ring_stabilise.cpp",
                             "candidate_ = Candidate{better, 0, now + config_.request_timeout};",
-                            "return take_list(better, successors_.members(), now, sink);"),
+                            "successors_.adopt(better, successors_.members());\n"
+                            "    return after_change(now, sink);"),
     # Two rings never become one.
     "introductions_ignored": ("ring/ring_messages.cpp", "if (leaving_ || !believable(member, now)) return;", "return;"),
-    # Who was lost is never called again.
-    "lost_not_called": ("ring/ring.cpp", "dials_.add(member.endpoint, DialBook::Why::lost, now);", ""),
-    # The dead and the departed are believed alive on hearsay.
-    "dead_believed": ("ring/ring_stabilise.cpp", "if (believable(member, now)) believed.push_back(member);",
-                      "believed.push_back(member);"),
+    # The silent are never taken for dead.
+    "silence_not_noticed": ("ring/ring_tick.cpp", "return gone(id, silence(heartbeat, now), now, sink);", "return;"),
+    # The dead are believed alive on hearsay, and so are those that left.
+    "dead_believed": ("ring/ring_stabilise.cpp", "now < dead->second.until &&", "false &&"),
+    "departed_believed": ("ring/ring_stabilise.cpp", "return left == left_.end() ||", "return true ||"),
     # The last key of an interval is looked for behind it.
     "interval_open": ("ring/ring_messages.cpp",
                       "in_open_closed(config_.self.id, question.key, successors_.head().id)",
                       "in_open(config_.self.id, question.key, successors_.head().id)"),
-    # Changes of a list reach the node before only by its own asking, once a second and node.
-    "changes_not_told": ("ring/ring_tick.cpp", "tell_neighbours(predecessor_->id, 0, sink);", ";"),
+    # A joiner that knows nobody yet is taken over as successor, with its empty list.
+    "listless_adopted": ("ring/ring_stabilise.cpp", "if (neighbours.successors.empty() && !alone())", "if (false)"),
 }
 
 
