@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 
-from nodes import EDDY, ENVIRONMENT, PATIENCE_S, Story, endless, main, run, until
+from nodes import EDDY, ENVIRONMENT, PATIENCE_S, Story, endless, free_port, main, run, until
 
 
 class Control(Story):
@@ -37,6 +37,21 @@ class Control(Story):
                                  source["in_flight"])
             for queue in status["queues"]:
                 self.assertLessEqual(queue["frames"], queue["frames_max"])
+
+    def test_status_shows_whom_the_node_cannot_reach_and_why_until_it_does(self):
+        port = free_port()
+        a = self.node("a", relay=True, seeds=[f"127.0.0.1:{port}"]).ready()
+        until(lambda: a.status()["unreached"], "the seed was tried")
+        (unreached,) = a.status()["unreached"]
+        self.assertEqual((unreached["address"], unreached["problem"]), (f"127.0.0.1:{port}", "refused"))
+        shown = run(EDDY, "status", a.socket)
+        self.assertIn("not reached", shown.stdout)
+        self.assertIn("connection refused", shown.stdout)
+        b = self.node("b", relay=True, node={"listen": f"127.0.0.1:{port}"}).ready()
+        self.ring(a, b)
+        self.assertEqual(a.status()["unreached"], [])
+        self.stops_well(b)
+        self.stops_well(a)
 
     def test_watch_tells_of_progress_until_the_nodes_are_gone_and_stop_ends_them(self):
         a, b = self.pair()
