@@ -246,6 +246,8 @@ void Fabric::closed(uint32_t index) {
         if (link == nullptr) return;
         EDDY_ASSERT(link->told);
         erase(note.node, note.peer);
+    } else if (const Link* newer = find(note.node, note.peer); newer != nullptr && newer->told) {
+        return;  // this end closed it and has been told of a newer one since: that one stands
     }
     host_.on_peer_down(note.node, note.peer, note.connection, note.reason);
 }
