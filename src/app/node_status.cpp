@@ -143,8 +143,8 @@ metrics::NodeStats NodeRuntime::node_stats() {
 metrics::Report NodeRuntime::report() {
     auto report = collector_.report(real_now(), node_stats());
     // The core counts admissions; the collector sees captures and outcomes, so that the two can disagree.
-    for (uint16_t i = 0; i < report.sources.size(); ++i)
-        report.sources[i].admitted = core_->ledger().counts(StreamId{i}).admitted;
+    for (size_t i = 0; i < report.sources.size(); ++i)
+        report.sources[i].admitted = core_->ledger().counts(StreamId{static_cast<uint16_t>(i)}).admitted;
     return report;
 }
 

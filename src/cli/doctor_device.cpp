@@ -1,4 +1,5 @@
 // eddy doctor: what this device itself shows.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>

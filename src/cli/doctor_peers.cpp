@@ -66,6 +66,7 @@ std::vector<control::PeerProbe> probe_all(const NodeConfig& config, const std::v
     asking.timeout = timeout;
     std::vector<control::PeerProbe> found;
     std::vector<std::unique_ptr<transport::Probe>> probes;
+    found.reserve(targets.size());
     size_t waiting = targets.size();
     for (const auto& target : targets) found.push_back(unanswered(target));
     for (size_t i = 0; i < targets.size(); ++i)

@@ -23,9 +23,7 @@ Json list(const std::vector<Row>& rows) {
     return values;
 }
 
-Json to_value(const MemberBacklog& backlog) {
-    return {{"source", backlog.source}, {"frames", backlog.frames}};
-}
+Json to_value(const MemberBacklog& backlog) { return {{"source", backlog.source}, {"frames", backlog.frames}}; }
 
 Json to_value(const std::optional<double>& number) { return number ? Json(*number) : Json(nullptr); }
 
