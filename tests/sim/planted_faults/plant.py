@@ -31,10 +31,11 @@ BUGS = {
     # The dead are believed alive on hearsay, and so are those that left.
     "dead_believed": ("ring/ring_stabilise.cpp", "now < dead->second.until &&", "false &&"),
     "departed_believed": ("ring/ring_stabilise.cpp", "return left == left_.end() ||", "return true ||"),
-    # The last key of an interval is looked for behind it.
-    "interval_open": ("ring/ring_messages.cpp",
-                      "in_open_closed(config_.self.id, question.key, successors_.head().id)",
-                      "in_open(config_.self.id, question.key, successors_.head().id)"),
+    # Not the first but the last of the nodes after a key is given as its owner.
+    "owner_beyond": ("ring/lookup.cpp", "result.owner = successors_[checked_];", "result.owner = successors_.back();"),
+    # A peer that may belong to another ring is not asked for the way into it.
+    "strangers_not_joined": ("ring/ring.cpp", "if (alone() || (foreign && successors_.find(peer.id) == nullptr))",
+                             "if (alone())"),
     # A joiner that knows nobody yet is taken over as successor, with its empty list.
     "listless_adopted": ("ring/ring_stabilise.cpp", "if (neighbours.successors.empty() && !alone())", "if (false)"),
 }
