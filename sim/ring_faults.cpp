@@ -12,8 +12,8 @@ namespace {
 
 constexpr Usec run_at_least = std::chrono::seconds(120);
 /// Planned: some may find nobody to strike, or would leave the assumptions.
-constexpr size_t faults_at_least_wild = 28;
-constexpr size_t faults_at_least_orderly = 40;
+constexpr size_t faults_at_least_wild = 36;
+constexpr size_t faults_at_least_orderly = 44;
 constexpr size_t nodes_max = 32;
 
 /// Makes up one scenario. It keeps book of who should be up, so that most faults hit something.

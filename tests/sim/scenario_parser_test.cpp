@@ -157,7 +157,8 @@ TEST_CASE("mistakes name file, line, what was found and what is allowed") {
     CHECK(mistake(head + "at soon node a starts\n") == "story.txt:2: found \"soon\"; allowed: a number up to 3600000");
     CHECK(mistake(head + "at 5 node a starts\n") == "story.txt:2: found \"node\"; allowed: s or ms");
     CHECK(mistake("\n\nweather fine\n") ==
-          "story.txt:3: found \"weather\"; allowed: story, seed, lists, views, nodes, node, seeds, failures, the network, at, "
+          "story.txt:3: found \"weather\"; allowed: story, seed, lists, views, nodes, node, seeds, failures, the "
+          "network, at, "
           "within");
 }
 
