@@ -13,7 +13,7 @@ namespace {
 constexpr Usec run_at_least = std::chrono::seconds(120);
 /// Planned: some may find nobody to strike, or would leave the assumptions.
 constexpr size_t faults_at_least_wild = 36;
-constexpr size_t faults_at_least_orderly = 44;
+constexpr size_t faults_at_least_orderly = 56;
 constexpr size_t nodes_max = 32;
 
 /// Makes up one scenario. It keeps book of who should be up, so that most faults hit something.
@@ -49,7 +49,7 @@ private:
         static constexpr std::array<size_t, 5> lengths{2, 3, 4, 8, 16};
         scenario_.list_max = lengths[random_.below(wild() ? 5 : 4)];
         const size_t large = random_.chance(0.5) ? nodes_max : nodes_max / 4;
-        const size_t n = wild() ? between(1, large) : between(scenario_.list_max + 3, nodes_max);
+        const size_t n = wild() ? between(1, large) : between(scenario_.list_max + 6, nodes_max);
         // Half the wild runs with the view of production: lists are the whole ring. Otherwise Chord's lists alone
         // count.
         const bool half = random_.chance(0.5);
