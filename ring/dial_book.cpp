@@ -66,7 +66,8 @@ void DialBook::on_reached(const Endpoint& endpoint, Instant now) {
     it->second.tries = 0;
     it->second.lost = false;
     it->second.every = pace_.every_min;
-    it->second.next = now + jittered(it->second.verify);
+    // However many seeds there are, one of them is verified in that time.
+    it->second.next = now + jittered(it->second.verify * static_cast<int64_t>(seeds_));
     it->second.verify = std::min(pace_.verify_max, it->second.verify * 2);
 }
 

@@ -32,6 +32,7 @@ void Ring::start(Instant now, EffectSink& sink) {
         if (seed != config_.self.endpoint) dials_.add(seed, DialBook::Why::seed, now);
     since_[config_.self.id] = now;
     alone_since_ = now;
+    finger_pace_ = config_.finger_min;
     last_tick_ = now;
     next_stabilise_ = now;
     next_sweep_ = now + config_.stabilise_every;
@@ -142,6 +143,7 @@ void Ring::gone(const NodeId& id, const std::string& reason, Instant now, Effect
     dead_[id] = {member.incarnation, now + config_.dead_memory};
     reaching_.erase(id);
     fingers_.remove(id);
+    finger_pace_ = config_.finger_min;
     if (predecessor_ && predecessor_->id == id) predecessor_.reset();
     if (candidate_ && candidate_->member.id == id) candidate_.reset();
     successors_.remove(id);

@@ -192,6 +192,7 @@ private:
     uint64_t stabilise_request_ = 0;
     unsigned next_finger_ = 0;
     unsigned current_finger_ = 0;
+    Usec finger_pace_{};
     bool fingers_known_ = false;  ///< one whole round is through
     bool push_due_ = false;
     bool leaving_ = false;

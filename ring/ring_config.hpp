@@ -20,8 +20,9 @@ struct RingConfig {
     Usec silent_max = from_ms(3000);  ///< … and never longer, however slow the last ones were
     Usec silent_far = from_ms(5000);  ///< until a peer that is no neighbour is asked for a sign of life
     Usec stabilise_every = std::chrono::seconds(1);
-    Usec request_timeout = from_ms(600);           ///< for a connection or an answer
-    Usec finger_every = std::chrono::seconds(10);  ///< once all are known; until then, one after the other
+    Usec request_timeout = from_ms(600);        ///< for a connection or an answer
+    Usec finger_min = std::chrono::seconds(1);  ///< between two, once all are known; longer while they do not change
+    Usec finger_max = std::chrono::seconds(30);
     /// A node with seeds makes a ring with another one that is alone only after so long: better to find a ring.
     Usec lone_patience = from_ms(400);
     Usec idle_close = std::chrono::seconds(3);   ///< a connection that nobody needs

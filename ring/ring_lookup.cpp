@@ -18,8 +18,13 @@ std::vector<msg::Member> Ring::closest_before(const NodeId& key, size_t at_most)
     const auto add = [&](const msg::Member& member) {
         if (in_open(config_.self.id, member.id, key) && avoided_.count(member.id) == 0) before.push_back(&member);
     };
-    for (const auto& member : successors_.members()) add(member);
-    for (const auto& [finger, member] : fingers_.fingers()) add(member);
+    // Both run clockwise: the last ones before the key are the closest.
+    const auto& list = successors_.members();
+    for (auto member = list.rbegin(); member != list.rend() && before.size() < at_most; ++member) add(*member);
+    const size_t enough = before.size() + at_most;
+    const auto& fingers = fingers_.fingers();
+    for (auto finger = fingers.rbegin(); finger != fingers.rend() && before.size() < enough; ++finger)
+        add(finger->second);
     std::sort(before.begin(), before.end(), [&](const auto* a, const auto* b) { return in_open(b->id, a->id, key); });
     std::vector<msg::Member> closest;
     for (const auto* member : before) {
@@ -50,12 +55,14 @@ uint64_t Ring::begin_lookup(const NodeId& key, Lookup::Why why, const msg::Membe
     if (via != nullptr) {
         lookup.offer(*via);
     } else {
-        for (const auto& member : closest_before(key, Lookup::candidates_max)) lookup.offer(member);
+        // Many, for a lookup that shall succeed though half of the ring has died.
+        const size_t at_most = why == Lookup::Why::asked ? Lookup::candidates_max : found_members_max / 4;
+        for (const auto& member : closest_before(key, at_most)) lookup.offer(member);
         if (alone() || key == config_.self.id)
             lookup.conclude(config_.self, {config_.self});
         else if (in_open_closed(config_.self.id, key, successors_.head().id))
             lookup.conclude(config_.self, successors_.members());
-        else
+        else if (why == Lookup::Why::asked)
             lookup.reckon(config_.self, successors_from(key));
     }
     advance(number, now, sink);
@@ -155,6 +162,7 @@ void Ring::sweep_lookups(Instant now, EffectSink& sink) {
         }
         const NodeId silent = lookup.asked()->id;
         fingers_.remove(silent);
+        finger_pace_ = config_.finger_min;
         if (avoided_.size() < memories_max) avoided_[silent] = now + config_.dead_memory;
         lookup.on_failed();
         overdue.push_back(number);
@@ -186,13 +194,14 @@ void Ring::introduce(const msg::Member& member, Instant now, EffectSink& sink) {
 
 void Ring::find_next_finger(Instant now, EffectSink& sink) {
     if (leaving_ || looking(Lookup::Why::finger)) return;
-    next_finger_at_ = now + from_seconds(to_seconds(config_.finger_every) * random_.uniform(0.75, 1.25));
+    next_finger_at_ = now + from_seconds(to_seconds(finger_pace_) * random_.uniform(0.75, 1.25));
     wake_at(next_finger_at_);
     // A list with room left is the whole ring: no finger leads further.
     if (!successors_.full()) {
         fingers_.clear();
         next_finger_ = 0;
         fingers_known_ = false;
+        finger_pace_ = config_.finger_min;
         return;
     }
     current_finger_ = fingers_.next(next_finger_, successors_.members().back().id);
@@ -209,6 +218,9 @@ void Ring::end_finger_round() {
 
 void Ring::set_finger(const LookupResult& result, Instant now) {
     unsigned next = current_finger_ + 1;
+    const auto known = fingers_.fingers().find(current_finger_);
+    const bool changed = !result.found || known == fingers_.fingers().end() || known->second.id != result.owner.id;
+    finger_pace_ = changed ? config_.finger_min : std::min(finger_pace_ * 2, config_.finger_max);
     if (result.found) {
         // The fingers that start before its place are the same node.
         next = fingers_.next(next, result.owner.id);

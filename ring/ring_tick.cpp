@@ -60,7 +60,8 @@ void Ring::heartbeats_due(Instant now, EffectSink& sink) {
         next_heartbeats_ =
             std::min({next_heartbeats_, due, heartbeat.deadline(config_.silent_min, config_.silent_max)});
     };
-    if (!alone()) beat(successors_.head().id, Usec{0});
+    // What it said on other matters a moment ago is as good as a pong.
+    if (!alone()) beat(successors_.head().id, config_.heartbeat_every * 3 / 4);
     if (predecessor_ && predecessor() != successor()) beat(predecessor_->id, 2 * config_.heartbeat_every);
 }
 
