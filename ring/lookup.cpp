@@ -12,7 +12,7 @@ void Lookup::offer(const msg::Member& candidate) {
         if (known.member.id == candidate.id) return;
     const auto closer = [&](const Candidate& a, const NodeId& b) { return in_open(b, a.member.id, key_); };
     const auto place = std::lower_bound(candidates_.begin(), candidates_.end(), candidate.id, closer);
-    candidates_.insert(place, {candidate, false});
+    candidates_.insert(place, {candidate, false, false});
     if (candidates_.size() > candidates_max) candidates_.pop_back();
 }
 
@@ -54,6 +54,7 @@ std::optional<msg::Member> Lookup::next(Instant now) {
         if (fresh == candidates_.end()) {
             // All nodes nearer to the key are dead: the nearest that lives is its predecessor, known to itself or not.
             if (closest_after_.empty()) {
+                if (begin_second_round()) return next(now);
                 end(false);
                 return std::nullopt;
             }
@@ -88,9 +89,25 @@ void Lookup::on_found(const msg::Found& found) {
 
 void Lookup::on_failed() {
     if (!asked_) return;
+    const NodeId silent = asked_->id;
     asked_.reset();
     ++timeouts_;
     if (concluded_) ++checked_;
+    for (auto& candidate : candidates_)
+        if (candidate.used && candidate.member.id == silent) candidate.failed = true;
+}
+
+/// Nobody could tell: those who were silent are asked once more, the closest first, before the lookup fails.
+bool Lookup::begin_second_round() {
+    if (std::exchange(second_round_, true)) return false;
+    constexpr size_t asked_anew_max = 3;
+    size_t asked_anew = 0;
+    for (auto& candidate : candidates_)
+        if (candidate.failed && asked_anew < asked_anew_max) {
+            candidate.used = candidate.failed = false;
+            ++asked_anew;
+        }
+    return asked_anew > 0;
 }
 
 void Lookup::end(bool found) {

@@ -76,8 +76,10 @@ private:
     struct Candidate {
         msg::Member member;
         bool used = false;
+        bool failed = false;
     };
     void end(bool found);
+    bool begin_second_round();
 
     uint64_t number_;
     NodeId self_;
@@ -97,6 +99,7 @@ private:
     uint32_t timeouts_ = 0;
     size_t checked_ = 0;  ///< successors found dead so far
     bool asked_again_ = false;
+    bool second_round_ = false;
     bool concluded_ = false;
     bool finished_ = false;
     bool found_ = false;
