@@ -22,9 +22,9 @@
 #include "eddy/effects.hpp"
 #include "ring/dial_book.hpp"
 #include "ring/finger_table.hpp"
-#include "ring/heartbeat.hpp"
 #include "ring/id_map.hpp"
 #include "ring/lookup.hpp"
+#include "ring/peers.hpp"
 #include "ring/ring_config.hpp"
 #include "ring/successor_list.hpp"
 
@@ -83,27 +83,6 @@ public:
 
 private:
     static constexpr Usec push_every = from_ms(20);  ///< changes within so short a time are told on together
-
-    struct Contact {
-        msg::Member member;
-        Heartbeat heartbeat;
-        Instant used{};              ///< last message of substance, either way
-        uint64_t known_version = 0;  ///< of the last Neighbours from there
-        bool leaving = false;
-    };
-    struct Candidate {  ///< a better successor that has not answered yet (Zave's newSucc)
-        msg::Member member;
-        uint64_t request = 0;  ///< 0: not connected yet
-        Instant deadline{};
-    };
-    struct Introduction {
-        msg::Member member;
-        Instant at{};
-    };
-    struct Absence {
-        Incarnation incarnation;
-        Instant until{};
-    };
 
     // messages (ring_messages.cpp)
     void receive(Contact& from, const msg::Ping& ping, Instant now, EffectSink& sink);
