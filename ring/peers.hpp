@@ -10,8 +10,9 @@ namespace eddy::ring {
 struct Contact {
     msg::Member member;
     Heartbeat heartbeat;
-    Instant used{};              ///< last message of substance, either way
-    uint64_t known_version = 0;  ///< of the last Neighbours from there
+    Instant used{};                ///< last message of substance, either way
+    uint64_t known_version = 0;    ///< of the last Neighbours from there
+    bool list_incomplete = false;  ///< parts of what it told could not be believed; all of it is asked for again
     bool leaving = false;
 };
 struct Candidate {  ///< a better successor that has not answered yet (Zave's newSucc)

@@ -48,7 +48,8 @@ void Ring::stabilise(Instant now, EffectSink& sink) {
         return;
     }
     stabilise_request_ = next_request_++;
-    use(head->member.id, msg::GetNeighbours{stabilise_request_, head->known_version}, now, sink);
+    use(head->member.id, msg::GetNeighbours{stabilise_request_, head->list_incomplete ? 0 : head->known_version}, now,
+        sink);
 }
 
 void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
@@ -75,12 +76,13 @@ void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Ins
 void Ring::take_list(Contact& head, const std::vector<msg::Member>& followers, Instant now, EffectSink& sink) {
     std::vector<msg::Member> believed;
     believed.reserve(followers.size());
+    head.list_incomplete = false;
     for (const auto& member : followers) {
         if (member.id == config_.self.id) break;  // once round
         if (believable(member, now))
             believed.push_back(member);
         else
-            head.known_version = 0;  // asked for again until all of it can be believed
+            head.list_incomplete = true;
     }
     const auto change = successors_.adopt(head.member, believed);
     if (!change.changed) return;

@@ -164,3 +164,18 @@ TEST_CASE("whoever is introduced to the wrong node is passed on to the one befor
     CHECK(introduced.back().first == node_id(140));
     CHECK(introduced.back().second.member == member(150));
 }
+
+TEST_CASE("what cannot be believed yet is asked for again in time, not at once: repeated news are no news") {
+    World world(100);
+    world.form({150, 180, 200});
+    world.say(180, msg::Leave{"done"});
+    const auto partly_believed = neighbours(900, {member(180), member(200)}, 200);
+    world.say(150, partly_believed);
+    CHECK(world.order() == Order{100, 150, 200});
+    const size_t notified = world.count<msg::Notify>(150);
+    for (int i = 0; i < 5; ++i) world.say(150, partly_believed);
+    CHECK(world.count<msg::Notify>(150) == notified);
+    world.run(2500, {180});
+    const auto asked = world.sink.all<msg::GetNeighbours>();
+    CHECK(asked.back().second.known_version == 0);
+}
