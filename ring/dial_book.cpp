@@ -40,9 +40,15 @@ void DialBook::make_room() {
     if (worst != entries_.end()) entries_.erase(worst);
 }
 
-void DialBook::remove(const Endpoint& endpoint) {
+void DialBook::on_left(const Endpoint& endpoint, Instant now) {
     const auto it = entries_.find(endpoint);
-    if (it != entries_.end() && it->second.why != Why::seed) entries_.erase(it);
+    if (it == entries_.end()) return;
+    if (it->second.why != Why::seed) {
+        entries_.erase(it);
+        return;
+    }
+    it->second.lost = true;
+    it->second.next = std::min(it->second.next, now + jittered(pace_.every_max));
 }
 
 void DialBook::forget_member(const Endpoint& endpoint) {

@@ -34,8 +34,8 @@ public:
     DialBook(DialPace pace, uint64_t seed) : pace_(pace), random_(seed) {}
 
     void add(const Endpoint& endpoint, Why why, Instant now);
-    /// No reason any more to call it; seeds stay.
-    void remove(const Endpoint& endpoint);
+    /// It said goodbye. Only a seed is called again: it may be started anew and know nobody.
+    void on_left(const Endpoint& endpoint, Instant now);
     /// It left the view: no reason to call it, if that was the only one.
     void forget_member(const Endpoint& endpoint);
     /// Not reached: soon again.

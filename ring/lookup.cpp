@@ -80,7 +80,11 @@ void Lookup::on_found(const msg::Found& found) {
     // join.
     const bool is_alone = found.done && found.after.size() == 1 && found.after.front().id == from.id;
     if (is_alone && (hops_ > 1 || closest_)) return;
-    if (found.done && !found.after.empty()) return conclude(from, found.after);
+    if (found.done && !found.after.empty()) {
+        const msg::Member& owner = found.after.front();
+        if (owner.endpoint.port != 0 && in_open_closed(from.id, key_, owner.id)) conclude(from, found.after);
+        return;
+    }
     // Only nodes closer to the key than whoever names them: a liar cannot send the lookup round in circles.
     for (const auto& member : found.before)
         if (member.endpoint.port != 0 && in_open(from.id, member.id, key_)) offer(member);

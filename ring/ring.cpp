@@ -14,6 +14,7 @@ size_t list_bound(const RingConfig& config) {
     return std::max(config.list_max, config.view_max - 1);
 }
 constexpr size_t left_max = 4 * members_max;
+constexpr Usec left_memory = std::chrono::minutes(1);
 }  // namespace
 
 Ring::Ring(RingConfig config, uint64_t seed)
@@ -46,21 +47,23 @@ void Ring::on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink, co
         sink.disconnect(peer.id, "this node has no room for more than " + std::to_string(config_.peers_max) + " peers");
         return;
     }
-    contacts_.insert_or_assign(peer.id, Contact{peer, Heartbeat(now), now, 0, false});
+    contacts_.insert_or_assign(peer.id, Contact{.member = peer, .heartbeat = Heartbeat(now), .used = now});
     // Lost, or never met: it may belong to another ring.
     const bool foreign = dials_.contains(peer.endpoint) || (dialled != nullptr && dials_.contains(*dialled));
     dials_.on_reached(peer.endpoint, now);
     if (dialled != nullptr) dials_.on_reached(*dialled, now);
-    left_.erase(peer.id);
+    // Its own word counts for more than anybody's hearsay. Only in another life has it not left.
+    if (const auto left = left_.find(peer.id); left != left_.end() && left->second.incarnation != peer.incarnation)
+        left_.erase(left);
     dead_.erase(peer.id);
     avoided_.erase(peer.id);
     reaching_.erase(peer.id);
     if (predecessor_ && predecessor_->id == peer.id) predecessor_ = peer;
     if (successors_.refresh(peer)) {
         rebuild_members("", now, sink);
-        after_change(now, sink);
+        after_change(now);
     }
-    if (leaving_) return;
+    if (leaving_) return sink.send(peer.id, msg::Leave{}, {});
     if (!alone() && successors_.head().id == peer.id) {
         successor_deadline_ = never;
         stabilise(now, sink);
@@ -82,11 +85,15 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
     const msg::Member member = entry->member;
     contacts_.erase(peer);
     question_failed(member.endpoint, false, now, sink);
-    if (leaving_) return;
+    if (leaving_) {
+        // Nobody is called any more: whoever comes next and is connected takes what is left to do.
+        if (successors_.remove(peer)) rebuild_members("is lost: " + reason, now, sink);
+        return;
+    }
     if (candidate_ && candidate_->member.id == peer) give_up_candidate(now, sink);
     if (predecessor_ && predecessor_->id == peer) {
         predecessor_.reset();
-        after_change(now, sink);
+        after_change(now);
     }
     // A broken connection is no death: the successor has a moment to be reached anew.
     if (!alone() && successors_.head().id == peer) {
@@ -98,7 +105,7 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
     }
 }
 
-void Ring::on_dial_failed(const Endpoint& endpoint, Instant now, EffectSink& sink) {
+void Ring::on_dial_failed(const Endpoint& endpoint, bool somebody_there, Instant now, EffectSink& sink) {
     for (const auto& [id, entry] : contacts_)
         if (entry->member.endpoint == endpoint) return;  // it called us in the meantime
     dials_.on_failed(endpoint, now);
@@ -107,6 +114,7 @@ void Ring::on_dial_failed(const Endpoint& endpoint, Instant now, EffectSink& sin
         return listed != nullptr && listed->endpoint == endpoint;
     });
     wake_at(dials_.next());
+    if (somebody_there) return;  // whoever waits for the connection has a deadline
     question_failed(endpoint, true, now, sink);
     if (candidate_ && candidate_->member.endpoint == endpoint) give_up_candidate(now, sink);
     if (!alone() && successors_.head().endpoint == endpoint)
@@ -129,7 +137,7 @@ void Ring::leave(const std::string& reason, Instant now, EffectSink& sink) {
 }
 
 /// The node is dead, as far as can be told from here.
-void Ring::gone(const NodeId& id, const std::string& reason, Instant now, EffectSink& sink) {
+void Ring::gone(NodeId id, const std::string& reason, Instant now, EffectSink& sink) {
     msg::Member member;
     if (const auto* listed = successors_.find(id))
         member = *listed;
@@ -147,11 +155,12 @@ void Ring::gone(const NodeId& id, const std::string& reason, Instant now, Effect
     if (predecessor_ && predecessor_->id == id) predecessor_.reset();
     if (candidate_ && candidate_->member.id == id) candidate_.reset();
     successors_.remove(id);
+    remember_lost(id);
     rebuild_members("is lost: " + reason, now, sink);
     dials_.add(member.endpoint, DialBook::Why::lost, now);
     wake_at(dials_.next());
     question_failed(member.endpoint, false, now, sink);
-    after_change(now, sink);
+    after_change(now);
     if (was_successor) reach_successor(now, sink);
 }
 
@@ -160,16 +169,21 @@ void Ring::receive(Contact& from, const msg::Leave& leave, Instant now, EffectSi
     from.leaving = true;
     const NodeId id = from.member.id;
     if (left_.size() >= left_max) left_.erase(left_.begin());
-    left_[id] = {from.member.incarnation, never};
+    left_[id] = {from.member.incarnation, now + left_memory};
     const bool was_successor = !alone() && successors_.head().id == id;
     fingers_.remove(id);
-    dials_.remove(from.member.endpoint);
+    dials_.on_left(from.member.endpoint, now);
     if (predecessor_ && predecessor_->id == id) predecessor_.reset();
     if (candidate_ && candidate_->member.id == id) candidate_.reset();
     successors_.remove(id);
     rebuild_members("leaves" + (leave.reason.empty() ? "" : ": " + leave.reason), now, sink);
-    after_change(now, sink);
+    after_change(now);
     if (was_successor && !leaving_) reach_successor(now, sink);
+}
+
+void Ring::remember_lost(const NodeId& id) {
+    if (lost_.size() >= left_max) lost_.clear();  // nobody asks for them
+    lost_.insert(id);
 }
 
 void Ring::rebuild_members(const std::string& reason, Instant now, EffectSink& sink) {
@@ -200,7 +214,10 @@ void Ring::rebuild_members(const std::string& reason, Instant now, EffectSink& s
     for (const auto& member : members) {
         if (is_member(member.id)) continue;
         dials_.forget_member(member.endpoint);
-        told(member, reason, has_left(member.id) ? LogLevel::info : LogLevel::warning);
+        if (has_left(member.id) || lost_.count(member.id) == 0)
+            told(member, has_left(member.id) ? reason : "is out of view", LogLevel::info);
+        else
+            told(member, reason, LogLevel::warning);
     }
 }
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eddy/effects.hpp"
@@ -38,7 +39,8 @@ public:
     /// `dialled`: the endpoint this node had called, where it was this node that called.
     void on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink, const Endpoint* dialled = nullptr);
     void on_peer_down(const NodeId& peer, const std::string& reason, Instant now, EffectSink& sink);
-    void on_dial_failed(const Endpoint& endpoint, Instant now, EffectSink& sink);
+    /// `somebody_there`: it was answered, and refused for now; that is no death.
+    void on_dial_failed(const Endpoint& endpoint, bool somebody_there, Instant now, EffectSink& sink);
     /// Any sign of life: a message, or bytes of one.
     void on_life(const NodeId& peer, Instant now);
     /// False: not a message of the ring's.
@@ -60,6 +62,9 @@ public:
     [[nodiscard]] std::optional<NodeId> successor() const;
     [[nodiscard]] std::optional<NodeId> predecessor() const;
     [[nodiscard]] bool is_member(const NodeId& id) const { return since_.count(id) != 0; }
+    /// Members that died, as far as can be told from here, since the last call. Whoever is only out of view is not
+    /// lost.
+    std::set<NodeId> take_lost() { return std::exchange(lost_, {}); }
     /// It announced its leave, and has not come back since.
     [[nodiscard]] bool has_left(const NodeId& id) const { return left_.count(id) != 0; }
     /// Smoothed round trip of heartbeats; zero while unknown.
@@ -106,9 +111,10 @@ private:
     void give_up_candidate(Instant now, EffectSink& sink);
     void set_predecessor(const msg::Member& member, Instant now, EffectSink& sink);
     void reach_successor(Instant now, EffectSink& sink);
-    void gone(const NodeId& id, const std::string& reason, Instant now, EffectSink& sink);
-    void after_change(Instant now, EffectSink& sink);
+    void gone(NodeId id, const std::string& reason, Instant now, EffectSink& sink);
+    void after_change(Instant now);
     void tell_neighbours(const NodeId& to, uint64_t request, EffectSink& sink);
+    void remember_lost(const NodeId& id);
     void rebuild_members(const std::string& reason, Instant now, EffectSink& sink);
     [[nodiscard]] bool believable(const msg::Member& member, Instant now) const;
     [[nodiscard]] bool better_than_successor(const NodeId& id) const;
@@ -120,6 +126,7 @@ private:
     void finish(const Lookup& lookup, Instant now, EffectSink& sink);
     void sweep_lookups(Instant now, EffectSink& sink);
     void question_failed(const Endpoint& whom, bool unconnected_only, Instant now, EffectSink& sink);
+    void drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink);
     [[nodiscard]] bool looking(Lookup::Why why) const;
     void join_through(const msg::Member& contact, Instant now, EffectSink& sink);
     void introduce(const msg::Member& member, Instant now, EffectSink& sink);
@@ -158,6 +165,7 @@ private:
     std::map<uint64_t, Lookup> lookups_;  ///< at most lookups_max
     std::vector<LookupResult> finished_lookups_;
     std::map<NodeId, Absence> dead_;             ///< bounded
+    std::set<NodeId> lost_;                      ///< bounded
     std::map<NodeId, Absence> left_;             ///< announced their leave; bounded
     std::map<NodeId, Introduction> introduced_;  ///< lately; bounded
     std::map<NodeId, Instant> avoided_;          ///< did not answer a lookup; not asked again for a while; bounded

@@ -163,11 +163,24 @@ void Ring::sweep_lookups(Instant now, EffectSink& sink) {
         const NodeId silent = lookup.asked()->id;
         fingers_.remove(silent);
         finger_pace_ = config_.finger_min;
+        if (lookup.question() != 0) drop_if_deaf(silent, lookup.asked_at(), now, sink);
         if (avoided_.size() < memories_max) avoided_[silent] = now + config_.dead_memory;
         lookup.on_failed();
         overdue.push_back(number);
     }
     for (const uint64_t number : overdue) advance(number, now, sink);
+}
+
+/// A question over a standing connection was not answered, and nothing else came since: it may stand at this end only.
+/// Neighbours are left to their heartbeats.
+void Ring::drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink) {
+    const Contact* peer = contact(id);
+    if (peer == nullptr || peer->heartbeat.heard() > since || id == successor() || id == predecessor()) return;
+    const std::string reason = "a question was not answered";
+    contacts_.erase(id);
+    sink.disconnect(id, reason);
+    if (config_.connect_view && is_member(id))
+        if (const auto* member = successors_.find(id)) dials_.add(member->endpoint, DialBook::Why::member, now);
 }
 
 bool Ring::looking(Lookup::Why why) const {
@@ -193,9 +206,9 @@ void Ring::introduce(const msg::Member& member, Instant now, EffectSink& sink) {
 }
 
 void Ring::find_next_finger(Instant now, EffectSink& sink) {
-    if (leaving_ || looking(Lookup::Why::finger)) return;
     next_finger_at_ = now + from_seconds(to_seconds(finger_pace_) * random_.uniform(0.75, 1.25));
     wake_at(next_finger_at_);
+    if (leaving_ || looking(Lookup::Why::finger)) return;
     // A list with room left is the whole ring: no finger leads further.
     if (!successors_.full()) {
         fingers_.clear();

@@ -120,7 +120,11 @@ void Ring::receive(Contact& from, const msg::Introduce& introduced, Instant now,
     const msg::Member& member = introduced.member;
     if (leaving_ || !believable(member, now)) return;
     // Zave's join: only a lookup tells where a node that is alone belongs. It begins once the connection stands.
-    if (alone()) return contact(member.id) == nullptr ? sink.connect(member.endpoint) : join_through(member, now, sink);
+    if (alone()) {
+        if (contact(member.id) != nullptr) return join_through(member, now, sink);
+        dials_.add(member.endpoint, DialBook::Why::member, now);
+        return wake_at(now);
+    }
     if (better_than_successor(member.id))
         consider(member, now, sink);
     else if (successors_.find(member.id) == nullptr)

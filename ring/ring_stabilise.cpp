@@ -36,12 +36,12 @@ void Ring::stabilise(Instant now, EffectSink& sink) {
         return;
     }
     // The list is the whole ring, and yet a peer is not in it: there are two rings.
-    if (!successors_.full())
+    if (!successors_.full()) {
+        std::vector<const Contact*> strangers;
         for (const auto& [id, peer] : contacts_)
-            if (!peer->leaving && successors_.find(id) == nullptr) {
-                join_through(peer->member, now, sink);
-                break;
-            }
+            if (!peer->leaving && successors_.find(id) == nullptr) strangers.push_back(peer.get());
+        if (!strangers.empty()) join_through(strangers[random_.below(strangers.size())]->member, now, sink);
+    }
     auto* head = contact(successors_.head().id);
     if (head == nullptr) {
         if (successor_deadline_ == never) reach_successor(now, sink);
@@ -56,6 +56,7 @@ void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Ins
     const bool asked = neighbours.request != 0 && neighbours.request == stabilise_request_;
     if (!asked && (neighbours.unchanged || neighbours.version <= head.known_version)) return;  // late, or repeated
     if (asked) stabilise_request_ = 0;
+    if (!neighbours.unchanged && neighbours.version < head.known_version) return;  // overtaken by newer news
     if (!neighbours.unchanged) {
         head.known_version = neighbours.version;
         told_predecessor_ = neighbours.predecessor;
@@ -79,7 +80,9 @@ void Ring::take_list(Contact& head, const std::vector<msg::Member>& followers, I
     head.list_incomplete = false;
     for (const auto& member : followers) {
         if (member.id == config_.self.id) break;  // once round
-        if (believable(member, now))
+        if (const auto* known = contact(member.id); known != nullptr && !known->leaving)
+            believed.push_back(known->member);  // its own word
+        else if (believable(member, now))
             believed.push_back(member);
         else
             head.list_incomplete = true;
@@ -87,20 +90,25 @@ void Ring::take_list(Contact& head, const std::vector<msg::Member>& followers, I
     const auto change = successors_.adopt(head.member, believed);
     if (!change.changed) return;
     fingers_.drop_up_to(successors_.members().back().id);
+    for (const auto& member : change.missing) remember_lost(member.id);
     rebuild_members("is not in the ring any more", now, sink);
     for (const auto& member : change.missing)
         if (believable(member, now) && !contacts_.contains(member.id)) {
             dials_.add(member.endpoint, DialBook::Why::missed, now);
             wake_at(dials_.next());
         }
-    after_change(now, sink);
+    after_change(now);
 }
 
 /// Nodes that the successor puts behind itself, though they lie before it: the way along the successors goes round the
 /// circle more than once (a "loopy" ring, which stabilisation alone would keep for ever).
 void Ring::consider_skipped(const std::vector<msg::Member>& followers, Instant now, EffectSink& sink) {
+    const msg::Member* nearest = nullptr;
     for (const auto& member : followers)
-        if (better_than_successor(member.id)) consider(member, now, sink);
+        if (better_than_successor(member.id) && believable(member, now) &&
+            (nearest == nullptr || in_open(config_.self.id, member.id, nearest->id)))
+            nearest = &member;
+    if (nearest != nullptr) consider(*nearest, now, sink);
 }
 
 void Ring::consider(const msg::Member& better, Instant now, EffectSink& sink) {
@@ -141,7 +149,10 @@ void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Ins
 
 void Ring::give_up_candidate(Instant now, EffectSink& sink) {
     const msg::Member member = candidate_->member;
+    const bool asked = candidate_->request != 0;
+    const Instant since = candidate_->deadline - config_.request_timeout;
     candidate_.reset();
+    if (asked) drop_if_deaf(member.id, since, now, sink);
     dead_[member.id] = {member.incarnation, now + config_.dead_memory};
     if (dead_.size() > 4 * members_max) dead_.erase(dead_.begin());
     sink.log(LogLevel::debug,
@@ -151,7 +162,7 @@ void Ring::give_up_candidate(Instant now, EffectSink& sink) {
 void Ring::set_predecessor(const msg::Member& member, Instant now, EffectSink& sink) {
     const auto before = std::exchange(predecessor_, member);
     hurry_heartbeats(now);
-    after_change(now, sink);
+    after_change(now);
     if (before && before->id != member.id && contact(before->id) != nullptr) tell_neighbours(before->id, 0, sink);
 }
 
@@ -187,7 +198,7 @@ void Ring::reach_successor(Instant now, EffectSink& sink) {
     wake_at(successor_deadline_);
 }
 
-void Ring::after_change(Instant now, EffectSink&) {
+void Ring::after_change(Instant now) {
     ++version_;
     push_due_ = true;
     wake_at(std::max(now, pushed_ + push_every));

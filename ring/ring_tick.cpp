@@ -18,6 +18,8 @@ void Ring::tick(Instant now, EffectSink& sink) {
         for (const auto& [id, entry] : contacts_) entry->heartbeat.forgive(now);
         if (successor_deadline_ != never) successor_deadline_ += late;
         if (candidate_) candidate_->deadline += late;
+        for (auto& [id, since] : reaching_) since += late;
+        for (auto& [number, lookup] : lookups_) lookup.wait_again(now);
     }
     last_tick_ = now;
     next_wakeup_ = never;
@@ -38,8 +40,8 @@ void Ring::tick(Instant now, EffectSink& sink) {
             tell_neighbours(predecessor_->id, 0, sink);
     }
     if (push_due_) wake_at(pushed_ + push_every);
-    for (const Instant at : {next_heartbeats_, next_stabilise_, next_finger_at_, next_sweep_, dials_.next()})
-        wake_at(at);
+    for (const Instant at : {next_heartbeats_, next_stabilise_, next_finger_at_, next_sweep_}) wake_at(at);
+    if (!leaving_) wake_at(dials_.next());
     next_wakeup_ = std::max(next_wakeup_, now + from_ms(1));
 }
 
@@ -117,6 +119,7 @@ void Ring::dials_due(Instant now, EffectSink& sink) {
 
 void Ring::sweep_memories(Instant now) {
     std::erase_if(dead_, [&](const auto& entry) { return now >= entry.second.until; });
+    std::erase_if(left_, [&](const auto& entry) { return now >= entry.second.until; });
     std::erase_if(avoided_, [&](const auto& entry) { return now >= entry.second; });
     std::erase_if(introduced_, [&](const auto& entry) { return now - entry.second.at > config_.dead_memory; });
     // Only the next few are called in advance.

@@ -43,7 +43,7 @@ bool SuccessorList::remove(const NodeId& id) {
 
 bool SuccessorList::refresh(const msg::Member& member) {
     const auto it = std::find_if(members_.begin(), members_.end(), [&](const auto& m) { return m.id == member.id; });
-    if (it == members_.end() || *it == member || it->incarnation > member.incarnation) return false;
+    if (it == members_.end() || *it == member) return false;
     *it = member;
     return true;
 }

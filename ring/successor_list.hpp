@@ -30,7 +30,7 @@ public:
     Change adopt(const msg::Member& head, std::span<const msg::Member> followers);
     /// False: it was not there.
     bool remove(const NodeId& id);
-    /// A later life of a node that is in the list, or a new address of this one. False: nothing changed.
+    /// What a node that is in the list says of itself. False: nothing new, or not there.
     bool refresh(const msg::Member& member);
 
     /// Whether `followers` would be cut short by disorder when adopted after `head`.

@@ -245,7 +245,7 @@ void RingWorld::on_peer_down(size_t node, size_t peer, uint64_t, const std::stri
 }
 
 void RingWorld::on_dial_failed(size_t node, const Endpoint& endpoint, const std::string&) {
-    nodes_[node]->ring_->on_dial_failed(endpoint, now(), *nodes_[node]);
+    nodes_[node]->ring_->on_dial_failed(endpoint, false, now(), *nodes_[node]);
     after(*nodes_[node]);
 }
 

@@ -56,6 +56,7 @@ struct PeerDown {
 struct DialFailed {
     Endpoint endpoint;
     std::string reason;
+    bool somebody_there = false;  ///< it was answered, and refused
 };
 
 /// A whole, well-formed message; `tensors` are in the order of the wire and owned by the core from now on.

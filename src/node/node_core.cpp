@@ -66,11 +66,13 @@ void NodeCore::members_changed() {
     std::map<NodeId, Incarnation> members;
     for (const auto& member : ring_.members()) members[member.id] = member.incarnation;
     members.swap(members_);
+    const auto died = ring_.take_lost();
     bool lost = false;
     for (const auto& [id, incarnation] : members) {
         const auto now_there = members_.find(id);
         if (now_there != members_.end() && now_there->second == incarnation) continue;
-        if (ring_.has_left(id)) continue;
+        const bool restarted = now_there != members_.end();
+        if (!restarted && (ring_.has_left(id) || died.count(id) == 0)) continue;
         if (const auto link = links_.find(id); link != links_.end()) take_back(link->second);
         lost = true;
     }
@@ -123,7 +125,7 @@ void NodeCore::handle(const ev::PeerUp& e) {
     link_lost(e.peer.id);
     links_.emplace(e.peer.id, Link(e.connection));
     ring_.on_peer_up(e.peer, now_, *sink_, e.dialled ? &*e.dialled : nullptr);
-    states_sent_ = Instant{};
+    state_dirty_ = true;
     for (const auto& [frame, result] : unacknowledged_results_)
         if (frame.source.node == e.peer.id) sink_->send(e.peer.id, result, {});
 }
@@ -135,7 +137,7 @@ void NodeCore::handle(const ev::PeerDown& e) {
     ring_.on_peer_down(e.peer, e.reason, now_, *sink_);
 }
 
-void NodeCore::handle(const ev::DialFailed& e) { ring_.on_dial_failed(e.endpoint, now_, *sink_); }
+void NodeCore::handle(const ev::DialFailed& e) { ring_.on_dial_failed(e.endpoint, e.somebody_there, now_, *sink_); }
 
 /// What it has no receipt for is queued again here. Whether the node itself is lost, the ring decides.
 void NodeCore::link_lost(const NodeId& peer) {

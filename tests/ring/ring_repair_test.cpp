@@ -52,7 +52,7 @@ TEST_CASE("a broken connection to a living successor is mended without a change 
     world.settle();
     CHECK(world.ring.epoch() == epoch);
     world.down(150);
-    world.ring.on_dial_failed(member(150).endpoint, world.now(), world.sink);  // refused: nobody listens there
+    world.ring.on_dial_failed(member(150).endpoint, false, world.now(), world.sink);  // refused: nobody listens there
     CHECK(world.order() == Order{100, 200});
 }
 

@@ -267,7 +267,7 @@ TEST_CASE("whatever peers say, in whatever order, lists stay bounded and ordered
                         world.ring.on_message(to, told, world.now(), world.sink);
                     }
                     break;
-                case 10: world.ring.on_dial_failed(member(peer).endpoint, world.now(), world.sink); break;
+                case 10: world.ring.on_dial_failed(member(peer).endpoint, false, world.now(), world.sink); break;
                 default: world.ring.tick(world.now(), world.sink); break;
             }
             world.ring.check_invariants();
