@@ -11,7 +11,6 @@ void DialBook::add(const Endpoint& endpoint, Why why, Instant now) {
     if (it != entries_.end()) {
         // The stronger reason counts; `why` is ordered by it.
         it->second.why = std::min(it->second.why, why);
-        it->second.lost |= why == Why::lost || why == Why::missed;
         if (why != Why::seed) it->second.next = std::min(it->second.next, now + pace_.every_min);
         return;
     }
@@ -47,7 +46,6 @@ void DialBook::on_left(const Endpoint& endpoint, Instant now) {
         entries_.erase(it);
         return;
     }
-    it->second.lost = true;
     it->second.next = std::min(it->second.next, now + jittered(pace_.every_max));
 }
 
@@ -70,7 +68,6 @@ void DialBook::on_reached(const Endpoint& endpoint, Instant now) {
         return;
     }
     it->second.tries = 0;
-    it->second.lost = false;
     it->second.every = pace_.every_min;
     // However many seeds there are, one of them is verified in that time.
     it->second.next = now + jittered(it->second.verify * static_cast<int64_t>(seeds_));
@@ -97,9 +94,7 @@ std::vector<DialBook::Due> DialBook::take_due(Instant now, bool alone) {
         }
         if (now >= entry.next) {
             ++entry.tries;
-            // A seed that neither answers nor fails while there is a ring is most likely connected under another name.
-            const bool rest = entry.why == Why::seed && !entry.lost && !alone;
-            entry.next = now + jittered(rest ? pace_.verify_max : entry.every);
+            entry.next = now + jittered(entry.every);
             entry.every = std::min(pace_.every_max, entry.every * 2);
             const bool complain =
                 alone && entry.why == Why::seed && entry.tries > 3 && now - entry.complained >= pace_.complain_every;

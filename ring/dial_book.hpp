@@ -50,7 +50,8 @@ public:
         uint32_t tries = 0;
         bool complain = false;  ///< tell people that this seed is not reached
     };
-    /// Entries to call now; their next turn is set as if nothing had answered. `alone`: no seed may rest.
+    /// Entries to call now; their next turn is set as if nothing had answered. `alone`: complain of seeds that are not
+    /// reached.
     std::vector<Due> take_due(Instant now, bool alone);
     [[nodiscard]] Instant next() const;
     [[nodiscard]] size_t size() const { return entries_.size(); }
@@ -66,7 +67,6 @@ private:
         uint32_t tries = 0;
         Instant added{};
         Instant complained{};
-        bool lost = false;  ///< a seed that was in the ring, and is not any more: it does not rest
     };
     [[nodiscard]] Usec jittered(Usec delay);
     void make_room();
