@@ -158,8 +158,25 @@ TEST_CASE("a predecessor without successors ends nothing") {
     Story lookup;
     lookup.offer_all({50, 90});
     CHECK(lookup.ask() == 90);
+    lookup.on_found({0, true, members({95}), {}});
+    CHECK(lookup.ask() == 95);
     lookup.is_predecessor({});
     CHECK(lookup.ask() == 50);
+}
+
+TEST_CASE("a predecessor whose successor lies before the key, or nowhere, is not believed") {
+    Story lookup;
+    lookup.offer_all({50, 60, 70});
+    auto nowhere = member(110);
+    nowhere.endpoint.port = 0;
+    CHECK(lookup.ask() == 70);
+    lookup.is_predecessor(members({99, 110}));
+    CHECK(lookup.ask() == 60);
+    lookup.is_predecessor({nowhere});
+    CHECK(lookup.ask() == 50);
+    lookup.is_predecessor(members({100}));
+    CHECK(lookup.ask() == 100);
+    CHECK(lookup.checking());
 }
 
 TEST_CASE("whoever is alone is believed if asked first, not when met on the way") {
@@ -176,7 +193,9 @@ TEST_CASE("whoever is alone is believed if asked first, not when met on the way"
     CHECK(later.ask() == 50);
     later.tells(members({90}), {});
     CHECK(later.ask() == 90);
-    later.is_predecessor(members({90}));
+    later.tells(members({95}), members({90}));  // not said to be alone
+    CHECK(later.ask() == 95);
+    later.is_predecessor(members({95}));
     CHECK(later.ask() == 40);
 
     Story reckoned;
@@ -210,18 +229,22 @@ TEST_CASE("who knows no successor is no predecessor by reckoning") {
     Story lookup;
     lookup.reckon(member(20), members({110}));
     lookup.reckon(member(50), {});
-    CHECK(lookup.ask() == 110);
+    CHECK(lookup.asks_in_vain() == Asked{110});  // and reckoned with once
     CHECK(lookup.predecessor() == member(20));
 }
 
 TEST_CASE("the closest silent nodes are asked once more before a lookup fails, those that answered are not") {
     Story lookup;
-    lookup.offer_all({50, 60, 70, 80, 90});
+    lookup.offer_all({50, 60, 70, 80, 85, 90});
     CHECK(lookup.ask() == 90);
+    lookup.is_predecessor(members({85}));
+    CHECK(lookup.ask() == 85);
+    lookup.on_failed();
+    CHECK(lookup.ask() == 85);  // silent as a successor, it answers now
     lookup.tells({}, {});
     CHECK(lookup.asks_in_vain() == Asked{80, 70, 60, 50, 80, 70, 60});
     CHECK(lookup.finished());
-    CHECK(lookup.result(at_ms(1)).timeouts == 7);
+    CHECK(lookup.result(at_ms(1)).timeouts == 8);
 }
 
 TEST_CASE("a question may be asked again once, and the next one too") {
