@@ -154,7 +154,7 @@ void Ring::gone(NodeId id, const std::string& reason, Instant now, EffectSink& s
     finger_pace_ = config_.finger_min;
     if (predecessor_ && predecessor_->id == id) predecessor_.reset();
     if (candidate_ && candidate_->member.id == id) candidate_.reset();
-    successors_.remove(id);
+    remove_from_list(id);
     remember_lost(id);
     rebuild_members("is lost: " + reason, now, sink);
     dials_.add(member.endpoint, DialBook::Why::lost, now);
@@ -175,10 +175,16 @@ void Ring::receive(Contact& from, const msg::Leave& leave, Instant now, EffectSi
     dials_.on_left(from.member.endpoint, now);
     if (predecessor_ && predecessor_->id == id) predecessor_.reset();
     if (candidate_ && candidate_->member.id == id) candidate_.reset();
-    successors_.remove(id);
+    remove_from_list(id);
     rebuild_members("leaves" + (leave.reason.empty() ? "" : ": " + leave.reason), now, sink);
     after_change(now);
     if (was_successor && !leaving_) reach_successor(now, sink);
+}
+
+/// The successor may go on listing it, rightly or not: its list must be looked at again, though it has not changed.
+void Ring::remove_from_list(const NodeId& id) {
+    if (!successors_.remove(id) || alone()) return;
+    if (auto* head = contact(successors_.head().id)) head->list_incomplete = true;
 }
 
 void Ring::remember_lost(const NodeId& id) {

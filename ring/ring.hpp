@@ -114,6 +114,7 @@ private:
     void gone(NodeId id, const std::string& reason, Instant now, EffectSink& sink);
     void after_change(Instant now);
     void tell_neighbours(const NodeId& to, uint64_t request, EffectSink& sink);
+    void remove_from_list(const NodeId& id);
     void remember_lost(const NodeId& id);
     void rebuild_members(const std::string& reason, Instant now, EffectSink& sink);
     [[nodiscard]] bool believable(const msg::Member& member, Instant now) const;
