@@ -23,7 +23,7 @@ BUGS = {
     "candidate_not_asked": ("ring/ring_stabilise.cpp",
                             "candidate_ = Candidate{better, 0, now + config_.request_timeout};",
                             "successors_.adopt(better, successors_.members());\n"
-                            "    return after_change(now, sink);"),
+                            "    return after_change(now);"),
     # Two rings never become one.
     "introductions_ignored": ("ring/ring_messages.cpp", "if (leaving_ || !believable(member, now)) return;", "return;"),
     # The silent are never taken for dead.
