@@ -24,13 +24,10 @@ BUGS = {
                             "candidate_ = Candidate{better, 0, now + config_.request_timeout};",
                             "successors_.adopt(better, successors_.members());\n"
                             "    return after_change(now);"),
-    # Two rings never become one.
-    "introductions_ignored": ("ring/ring_messages.cpp", "if (leaving_ || !believable(member, now)) return;", "return;"),
     # The silent are never taken for dead.
     "silence_not_noticed": ("ring/ring_tick.cpp", "return gone(id, silence(heartbeat, now), now, sink);", "return;"),
-    # The dead are believed alive on hearsay, and so are those that left.
+    # The dead are believed alive on hearsay.
     "dead_believed": ("ring/ring_stabilise.cpp", "now < dead->second.until &&", "false &&"),
-    "departed_believed": ("ring/ring_stabilise.cpp", "return left == left_.end() ||", "return true ||"),
     # Not the first but the last of the nodes after a key is given as its owner.
     "owner_beyond": ("ring/lookup.cpp", "result.owner = successors_[checked_];", "result.owner = successors_.back();"),
     # A peer that may belong to another ring is not asked for the way into it.
