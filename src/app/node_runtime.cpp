@@ -285,8 +285,8 @@ void NodeRuntime::on_drained(const NodeId& peer) { tell(ev::Drained{peer}); }
 void NodeRuntime::on_dial_failed(const Endpoint& endpoint, transport::DialFailure failure, const std::string& reason) {
     unreached_.on_dial_failed(endpoint, failure, reason, real_now());
     using transport::DialFailure;
-    const bool somebody_there = failure == DialFailure::full || failure == DialFailure::closed ||
-                                failure == DialFailure::already_joined || failure == DialFailure::claimed;
+    const bool somebody_there =
+        failure == DialFailure::full || failure == DialFailure::already_joined || failure == DialFailure::claimed;
     tell(ev::DialFailed{endpoint, std::string(transport::to_string(failure)) + ": " + reason, somebody_there});
 }
 
