@@ -158,7 +158,7 @@ void Fabric::erase(size_t node, size_t peer) {
 void Fabric::drop_held(Link& link) {
     for (uint32_t index = link.held_first; index != no_index;) {
         const uint32_t next = deliveries_[index].next;
-        deliveries_.give_back(index);
+        give_back(index);
         index = next;
     }
     link.held_first = link.held_last = no_index;
@@ -251,7 +251,7 @@ void Fabric::send_datagram(uint32_t index) {
     const Delivery& original = deliveries_[index];
     if (!reaches(original.from, original.to) || random_.chance(network_.loss)) {
         ++counters_.lost;
-        deliveries_.give_back(index);
+        give_back(index);
         return;
     }
     uint32_t copies[2] = {index, no_index};
@@ -289,6 +289,16 @@ void Fabric::at(Instant when, std::function<void()> action) {
     const uint32_t index = actions_.take();
     actions_[index] = {0, std::move(action)};
     push(std::max(when, now_), Kind::world, 0, index);
+}
+
+void Fabric::give_back(uint32_t delivery) {
+    deliveries_[delivery].connection = 0;
+    deliveries_.give_back(delivery);
+}
+
+void Fabric::each_in_flight(const std::function<void(const Delivery&)>& visit) const {
+    for (uint32_t i = 0; i < deliveries_.slots(); ++i)
+        if (deliveries_[i].connection != 0) visit(deliveries_[i]);
 }
 
 }  // namespace eddy::sim

@@ -87,6 +87,8 @@ public:
     /// Of all events so far: what, where, when. Equal runs have equal ones.
     [[nodiscard]] uint64_t trace_hash() const { return trace_hash_; }
     [[nodiscard]] size_t in_flight() const { return deliveries_.used(); }
+    /// Messages sent and not come to yet, in no particular order; some will find nobody.
+    void each_in_flight(const std::function<void(const Delivery&)>& visit) const;
 
 private:
     enum class Kind : uint8_t { message, resend, dial, refused, established, closed, timer, process, world, serve };
@@ -102,6 +104,7 @@ private:
     uint32_t insert(size_t node, size_t peer, uint64_t connection);
     void erase(size_t node, size_t peer);
     void drop_held(Link& link);
+    void give_back(uint32_t delivery);
     void end_process(size_t node);
     uint64_t push(Instant at, Kind kind, size_t node, uint32_t index, uint8_t extra = 0);
     void tell_closed(size_t node, size_t peer, uint64_t connection, const std::string& reason, bool from_peer,

@@ -90,7 +90,7 @@ void Fabric::handle(const QueuedEvent& event) {
 /// Gives back what an event refers to, and tells nobody.
 void Fabric::discard(const QueuedEvent& event) {
     switch (static_cast<Kind>(event.kind)) {
-        case Kind::message: return deliveries_.give_back(event.index);
+        case Kind::message: return give_back(event.index);
         case Kind::resend:
         case Kind::dial:
         case Kind::refused:
@@ -119,7 +119,7 @@ void Fabric::arrive(uint32_t index) {
         // The machine does not know this connection (any more).
         tell_closed(from, to, delivery.connection, "the connection was reset", true, now_ + transit());
     }
-    deliveries_.give_back(index);
+    give_back(index);
 }
 
 /// TCP across a cut: the sender tries again until it gets through or the connection is closed.

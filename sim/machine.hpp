@@ -22,7 +22,7 @@ inline constexpr uint32_t no_index = UINT32_MAX;
 struct Delivery {
     uint32_t from = 0;
     uint32_t to = 0;
-    uint64_t connection = 0;
+    uint64_t connection = 0;  ///< zero: this slot is free
     Instant first_byte{};
     Instant last_byte{};
     uint64_t bytes = 0;

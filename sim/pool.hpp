@@ -25,7 +25,9 @@ public:
     }
     T& operator[](uint32_t index) { return chunks_[index / chunk_size][index % chunk_size]; }
     const T& operator[](uint32_t index) const { return chunks_[index / chunk_size][index % chunk_size]; }
-    [[nodiscard]] size_t used() const { return chunks_.size() * chunk_size - free_.size(); }
+    [[nodiscard]] size_t used() const { return slots() - free_.size(); }
+    /// All there are, free or not.
+    [[nodiscard]] uint32_t slots() const { return static_cast<uint32_t>(chunks_.size()) * chunk_size; }
 
 private:
     static constexpr uint32_t chunk_size = 256;

@@ -221,6 +221,13 @@ uint64_t RingWorld::lookup(size_t origin, const NodeId& key) {
     return number;
 }
 
+void RingWorld::each_list_in_flight(
+    const std::function<void(size_t, size_t, const msg::Neighbours&)>& visit) const {
+    fabric_.each_in_flight([&](const Delivery& delivery) {
+        if (const auto* list = std::get_if<msg::Neighbours>(&delivery.message)) visit(delivery.from, delivery.to, *list);
+    });
+}
+
 /// What is due after every call of a ring's.
 void RingWorld::after(Node& node) {
     fabric_.set_timer(node.index_, 0, node.ring_->next_wakeup());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ring/interval.hpp"
 #include "ring/ring_invariants.hpp"
 #include "sim/ring_world.hpp"
 
@@ -14,8 +15,6 @@ constexpr Usec poll_every = from_ms(50);
 /// ms.
 constexpr Usec pause_harmless = from_ms(150);
 constexpr Usec pauses_apart = std::chrono::seconds(2);
-/// A joiner is in the lists of those before it after so long, in the delays of runs within the assumptions.
-constexpr Usec join_takes = from_ms(500);
 constexpr Usec delay_harmless = from_ms(20);
 
 std::string seconds(Usec t) {
@@ -161,9 +160,40 @@ private:
                 return action->nodes.size() > 1 || action->lasts > pause_harmless ||
                        (paused_until_ && world_.now() < *paused_until_ + pauses_apart);
             default:
-                // Zave's steps are atomic. A list on its way to whoever adopts a joiner is not: no failure meanwhile.
-                if (started_at_ && world_.now() < *started_at_ + join_takes) return true;
-                return !ring::check_invariant(snapshot(action->nodes), length_).empty();
+                return !stands_without(action->nodes);
+        }
+    }
+
+    /// The invariant holds without these nodes: as things are, and as they will be once lists under way have come.
+    /// Zave's steps ask and take over a list at one instant; here it travels, and may name who fails meanwhile.
+    [[nodiscard]] bool stands_without(const std::vector<size_t>& nodes) const {
+        const auto stands = [&](const std::vector<ring::NodePointers>& all) {
+            return ring::check_invariant(all, length_).empty();
+        };
+        const auto present = snapshot(nodes);
+        auto all_come = present;
+        bool one_by_one = stands(present);
+        world_.each_list_in_flight([&](size_t from, size_t to, const msg::Neighbours& told) {
+            const auto at = std::find_if(present.begin(), present.end(),
+                                         [&](const auto& node) { return node.id == world_.id(to); });
+            if (at == present.end() || told.unchanged || !one_by_one) return;
+            auto one_come = present;
+            const auto index = static_cast<size_t>(at - present.begin());
+            take_over(one_come[index], world_.id(from), told);
+            take_over(all_come[index], world_.id(from), told);
+            one_by_one = stands(one_come);
+        });
+        return one_by_one && stands(all_come);
+    }
+
+    /// Zave's stabilise steps, as far as the list is concerned.
+    void take_over(ring::NodePointers& node, const NodeId& head, const msg::Neighbours& told) const {
+        auto& list = node.successors;
+        if (!list.empty() && (told.successors.empty() || !ring::in_open_closed(node.id, head, list.front()))) return;
+        list = {head};
+        for (const auto& member : told.successors) {
+            if (list.size() == length_ || !ring::in_open(list.back(), member.id, node.id)) break;
+            list.push_back(member.id);
         }
     }
 
@@ -191,7 +221,6 @@ private:
 
     // -- steps --------------------------------------------------------------------------------------------------------
     void play(const NodeStep& step, const ScenarioStep&) {
-        if (step.verb == NodeVerb::start) started_at_ = world_.now();
         for (const size_t node : step.nodes) {
             if (world_.running(node) != (step.verb == NodeVerb::start)) ++result_.faults;
             switch (step.verb) {
@@ -344,7 +373,6 @@ private:
     std::vector<bool> left_;                    ///< said goodbye in its present life
     bool kept_ = false;                         ///< Zave's invariant must hold from now on
     std::optional<Instant> paused_until_;
-    std::optional<Instant> started_at_;  ///< when a node was last started
     size_t line_ = 0;
     ScenarioResult result_;
 };
