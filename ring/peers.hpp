@@ -19,6 +19,7 @@ struct Candidate {  ///< a better successor that has not answered yet (Zave's ne
     msg::Member member;
     uint64_t request = 0;  ///< 0: not connected yet
     Instant deadline{};
+    bool lone = false;  ///< it said itself that it is a ring of one
 };
 /// Somebody this node was asked to introduce to its place in the ring.
 struct Introduction {

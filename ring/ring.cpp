@@ -83,6 +83,7 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
     const Contact* entry = contacts_.find(peer);
     if (entry == nullptr) return;
     const msg::Member member = entry->member;
+    if (now - entry->used < config_.idle_close / 2) call_stranger_again(member.endpoint, peer, now);
     contacts_.erase(peer);
     question_failed(member.endpoint, false, now, sink);
     if (leaving_) {
@@ -95,6 +96,10 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
         predecessor_.reset();
         after_change(now);
     }
+    if (alone()) {
+        dials_.hurry_seeds(now);
+        wake_at(dials_.next());
+    }
     // A broken connection is no death: the successor has a moment to be reached anew.
     if (!alone() && successors_.head().id == peer) {
         sink.log(LogLevel::info, "ring: the connection to the successor " + member.name + " broke: " + reason);
@@ -102,6 +107,12 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
     } else if (config_.connect_view && is_member(peer)) {
         dials_.add(member.endpoint, DialBook::Why::member, now);
         wake_at(now);
+    }
+    // A part of the successor's list that could not be believed may be now.
+    const Contact* head = alone() ? nullptr : contact(successors_.head().id);
+    if (head != nullptr && head->list_incomplete && is_member(peer)) {
+        next_stabilise_ = std::min(next_stabilise_, now + push_every);
+        wake_at(next_stabilise_);
     }
 }
 
@@ -134,6 +145,14 @@ void Ring::leave(const std::string& reason, Instant now, EffectSink& sink) {
     successor_deadline_ = never;
     for (const auto& [id, entry] : contacts_) sink.send(id, msg::Leave{reason}, {});
     wake_at(now);
+}
+
+/// The connection to it did not end for want of use. It may belong to another ring, or to none.
+void Ring::call_stranger_again(const Endpoint& endpoint, const NodeId& id, Instant now) {
+    if (leaving_ || is_member(id) || has_left(id)) return;
+    if (!successors_.full()) dials_.add(endpoint, DialBook::Why::missed, now);
+    dials_.on_failed(endpoint, now);
+    wake_at(dials_.next());
 }
 
 /// The node is dead, as far as can be told from here.

@@ -129,6 +129,7 @@ private:
     void question_failed(const Endpoint& whom, bool unconnected_only, Instant now, EffectSink& sink);
     void drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink);
     [[nodiscard]] bool looking(Lookup::Why why) const;
+    [[nodiscard]] msg::Member next_after_own_place(const Lookup& lookup, Instant now);
     void join_through(const msg::Member& contact, Instant now, EffectSink& sink);
     void introduce(const msg::Member& member, Instant now, EffectSink& sink);
     void find_next_finger(Instant now, EffectSink& sink);
@@ -143,10 +144,8 @@ private:
     void dials_due(Instant now, EffectSink& sink);
     void sweep_contacts(Instant now, EffectSink& sink);
     void sweep_memories(Instant now);
-    void hurry_heartbeats(Instant now) {
-        next_heartbeats_ = now;
-        wake_at(now);
-    }
+    void hurry_heartbeats(Instant now) { wake_at(next_heartbeats_ = now); }
+    void call_stranger_again(const Endpoint& endpoint, const NodeId& id, Instant now);
     void wake_at(Instant at) { next_wakeup_ = std::min(next_wakeup_, at); }
     [[nodiscard]] bool needed(const NodeId& peer) const;
     bool make_room_for_peer(EffectSink& sink);
@@ -190,6 +189,7 @@ private:
     Instant next_sweep_{};
     Instant pushed_{};
     Instant alone_since_{};
+    std::optional<Instant> ring_seen_;    ///< by a lookup that was to find this node's place
     Instant successor_deadline_ = never;  ///< not connected to the successor: dead if not reached by then
     Instant next_wakeup_{};
     Instant last_tick_{};

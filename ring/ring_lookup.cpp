@@ -101,18 +101,19 @@ void Ring::finish(const Lookup& lookup, Instant now, EffectSink& sink) {
             // Seen from the one before this node's place. It may still know this node's earlier life.
             const auto& after = lookup.successors();
             const bool that_one_is_alone = after.front().id == lookup.predecessor().id;
-            const Instant patient_until = alone_since_ + config_.lone_patience;
+            if (!that_one_is_alone) ring_seen_ = now;
+            Instant patient_until = alone_since_ + config_.lone_patience;
+            if (ring_seen_) patient_until = std::max(patient_until, *ring_seen_ + config_.dead_memory);
             if (alone() && that_one_is_alone && !config_.seeds.empty() && now < patient_until) {
                 next_stabilise_ = std::min(next_stabilise_, patient_until);
                 return wake_at(next_stabilise_);
             }
             if (after.front().id == config_.self.id) {
-                const auto next = std::find_if(after.begin() + 1, after.end(),
-                                               [&](const auto& member) { return believable(member, now); });
-                if (alone()) consider(next != after.end() ? *next : lookup.predecessor(), now, sink);
+                if (alone()) consider(next_after_own_place(lookup, now), now, sink);
                 return;
             }
             consider(after.front(), now, sink);
+            if (candidate_ && candidate_->member.id == after.front().id) candidate_->lone = that_one_is_alone;
             if (contact(lookup.predecessor().id) != nullptr)
                 use(lookup.predecessor().id, msg::Introduce{config_.self}, now, sink);
             return;
@@ -125,6 +126,19 @@ void Ring::finish(const Lookup& lookup, Instant now, EffectSink& sink) {
             return;
         }
     }
+}
+
+/// Its place is known, but an earlier life of this node stands there, perhaps before others that died with it: then one
+/// that surely lives will do, from which stabilisation finds the nearest.
+msg::Member Ring::next_after_own_place(const Lookup& lookup, Instant now) {
+    const auto& after = lookup.successors();
+    const auto next = std::find_if(after.begin(), after.end(), [&](const auto& m) { return m.id != config_.self.id; });
+    if (next != after.end() && believable(*next, now)) return *next;
+    const auto lives = std::find_if(next, after.end(), [&](const auto& member) {
+        const Contact* peer = contact(member.id);
+        return peer != nullptr && !peer->leaving && believable(member, now);
+    });
+    return lives == after.end() ? lookup.predecessor() : *lives;
 }
 
 /// Whoever was asked there is silent, or (`unconnected_only`) could not be called.
@@ -177,6 +191,7 @@ void Ring::drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink)
     const Contact* peer = contact(id);
     if (peer == nullptr || peer->heartbeat.heard() > since || id == successor() || id == predecessor()) return;
     const std::string reason = "a question was not answered";
+    call_stranger_again(peer->member.endpoint, id, now);
     contacts_.erase(id);
     sink.disconnect(id, reason);
     if (config_.connect_view && is_member(id))

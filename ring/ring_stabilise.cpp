@@ -80,12 +80,17 @@ void Ring::take_list(Contact& head, const std::vector<msg::Member>& followers, I
     head.list_incomplete = false;
     for (const auto& member : followers) {
         if (member.id == config_.self.id) break;  // once round
-        if (const auto* known = contact(member.id); known != nullptr && !known->leaving)
+        if (auto* known = contact(member.id); known != nullptr && !known->leaving) {
             believed.push_back(known->member);  // its own word
-        else if (believable(member, now))
-            believed.push_back(member);
-        else
+            if (member.incarnation <= known->member.incarnation) continue;
+            // Is it a later life, and only this end has not heard that the connection to the earlier one is gone?
+            sink.send(member.id, msg::Ping{known->heartbeat.ping(now)}, {});
             head.list_incomplete = true;
+        } else if (believable(member, now)) {
+            believed.push_back(member);
+        } else {
+            head.list_incomplete = true;
+        }
     }
     const auto change = successors_.adopt(head.member, believed);
     if (!change.changed) return;
@@ -124,11 +129,14 @@ void Ring::consider(const msg::Member& better, Instant now, EffectSink& sink) {
 }
 
 void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
-    candidate_.reset();
+    const bool lone = std::exchange(candidate_, std::nullopt)->lone;
     if (!better_than_successor(from.member.id)) return;
-    // It has no list yet that could be relied on. Once it has, it will be the successor's predecessor.
-    if (neighbours.successors.empty() && !alone())
-        return use(from.member.id, msg::Introduce{successors_.head()}, now, sink);
+    if (neighbours.successors.empty() && !(alone() && lone)) {
+        // It has no list yet that could be relied on, perhaps since it was restarted. Once it has, it will be the
+        // successor's predecessor.
+        if (!alone()) use(from.member.id, msg::Introduce{successors_.head()}, now, sink);
+        return;
+    }
     std::optional<msg::Member> before;
     if (!alone()) before = successors_.head();
     from.known_version = neighbours.version;

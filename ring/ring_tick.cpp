@@ -16,9 +16,10 @@ void Ring::tick(Instant now, EffectSink& sink) {
     const Usec late = now - std::max(next_wakeup_, last_tick_);
     if (late > config_.silent_min / 2) {
         for (const auto& [id, entry] : contacts_) entry->heartbeat.forgive(now);
-        if (successor_deadline_ != never) successor_deadline_ += late;
-        if (candidate_) candidate_->deadline += late;
-        for (auto& [id, since] : reaching_) since += late;
+        const Instant anew = now + config_.request_timeout;
+        if (successor_deadline_ != never) successor_deadline_ = std::max(successor_deadline_, anew);
+        if (candidate_) candidate_->deadline = std::max(candidate_->deadline, anew);
+        for (auto& [id, since] : reaching_) since = now;
         for (auto& [number, lookup] : lookups_) lookup.wait_again(now);
     }
     last_tick_ = now;
@@ -73,7 +74,7 @@ void Ring::sweep_contacts(Instant now, EffectSink& sink) {
     std::vector<NodeId> silent;
     for (const auto& [id, entry] : contacts_) {
         Heartbeat& heartbeat = entry->heartbeat;
-        if (now - std::max(entry->used, heartbeat.heard()) > config_.idle_close && !needed(id))
+        if (now - std::max(entry->used, heartbeat.heard()) > config_.idle_close && !alone() && !needed(id))
             idle.push_back(id);
         else if (now >= heartbeat.deadline(config_.silent_max, config_.silent_max) && id != successor())
             silent.push_back(id);
@@ -86,6 +87,7 @@ void Ring::sweep_contacts(Instant now, EffectSink& sink) {
     }
     for (const auto& id : silent) {
         const std::string reason = silence(contact(id)->heartbeat, now);
+        call_stranger_again(contact(id)->member.endpoint, id, now);
         sink.disconnect(id, reason);
         on_peer_down(id, reason, now, sink);
     }
@@ -106,10 +108,11 @@ void Ring::dials_due(Instant now, EffectSink& sink) {
                                      [&](const auto& entry) { return entry.second->member.endpoint == due.endpoint; });
         if (up == contacts_.end()) {
             sink.connect(due.endpoint);
-        } else {
+        } else if (!up->second->leaving) {
+            // Of one that leaves only its next life counts, which is called once this connection has ended.
             dials_.on_reached(due.endpoint, now);
             const msg::Member peer = up->second->member;
-            if (!up->second->leaving && successors_.find(peer.id) == nullptr) join_through(peer, now, sink);
+            if (successors_.find(peer.id) == nullptr) join_through(peer, now, sink);
         }
         if (due.complain)
             sink.log(LogLevel::warning, "ring: seed " + due.endpoint.host + ":" + std::to_string(due.endpoint.port) +

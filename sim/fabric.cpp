@@ -231,7 +231,7 @@ void Fabric::send(size_t from, size_t to, const Message& message, std::span<cons
     delivery.message = message;
     delivery.tensors.assign(tensors.begin(), tensors.end());
     delivery.next = no_index;
-    if (network_.datagrams) return send_datagram(index);
+    if (network_.datagrams) return send_datagram(index, link->last_arrival[0]);
     const Lane lane = lane_of(message);
     const Usec way = transit();
     Instant free = now_;
@@ -247,7 +247,8 @@ void Fabric::send(size_t from, size_t to, const Message& message, std::span<cons
     push(last, Kind::message, to, index);
 }
 
-void Fabric::send_datagram(uint32_t index) {
+/// Nothing overtakes the handshake of the connection, which ends at `earliest`.
+void Fabric::send_datagram(uint32_t index, Instant earliest) {
     const Delivery& original = deliveries_[index];
     if (!reaches(original.from, original.to) || random_.chance(network_.loss)) {
         ++counters_.lost;
@@ -266,7 +267,7 @@ void Fabric::send_datagram(uint32_t index) {
         if (random_.chance(network_.reorder))
             delay += from_seconds(random_.uniform() * to_seconds(network_.reorder_by));
         Delivery& delivery = deliveries_[copy];
-        delivery.first_byte = delivery.last_byte = now_ + delay;
+        delivery.first_byte = delivery.last_byte = std::max(now_ + delay, earliest);
         push(delivery.last_byte, Kind::message, delivery.to, copy);
     }
 }

@@ -30,7 +30,8 @@ public:
     class Host {
     public:
         virtual ~Host() = default;
-        virtual void on_peer_up(size_t node, size_t peer, uint64_t connection) = 0;
+        /// `life`: of the peer's process that this connection leads to, as it said when it was made.
+        virtual void on_peer_up(size_t node, size_t peer, uint64_t connection, uint32_t life) = 0;
         virtual void on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) = 0;
         virtual void on_dial_failed(size_t node, const Endpoint& endpoint, const std::string& reason) = 0;
         virtual void on_message(size_t node, Delivery& delivery) = 0;
@@ -53,6 +54,8 @@ public:
     void slow(size_t node, Usec per_event);
     [[nodiscard]] bool running(size_t node) const { return machines_[node].running; }
     [[nodiscard]] bool paused(size_t node) const { return machines_[node].paused; }
+    /// Which of the machine's processes runs now, counted from 1.
+    [[nodiscard]] uint32_t life(size_t node) const { return machines_[node].life + 1; }
 
     // -- the network --------------------------------------------------------------------------------------------------
     void partition(const std::vector<std::vector<size_t>>& groups);  ///< those in none form one together
@@ -109,7 +112,7 @@ private:
     uint64_t push(Instant at, Kind kind, size_t node, uint32_t index, uint8_t extra = 0);
     void tell_closed(size_t node, size_t peer, uint64_t connection, const std::string& reason, bool from_peer,
                      Instant at);
-    void send_datagram(uint32_t index);
+    void send_datagram(uint32_t index, Instant earliest);
     void dispatch(const QueuedEvent& event);
     void handle(const QueuedEvent& event);
     void discard(const QueuedEvent& event);

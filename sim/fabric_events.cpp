@@ -214,20 +214,22 @@ void Fabric::accept(const Note& note, uint32_t index) {
     Note& told = notes_[index];
     std::swap(told.node, told.peer);
     told.connection = connection;
+    told.peer_life = life(node);
     push(known_there, Kind::established, dialler, index);
     if (old != 0) host_.on_peer_down(node, dialler, old, replaced);
-    host_.on_peer_up(node, dialler, connection);
+    host_.on_peer_up(node, dialler, connection, life(dialler));
 }
 
 void Fabric::establish(uint32_t index) {
     const Note& note = notes_[index];
     const size_t node = note.node;
     const size_t peer = note.peer;
+    const uint32_t peer_life = note.peer_life;
     Link* link = find(node, peer, note.connection);
     notes_.give_back(index);
     if (link == nullptr) return;
     link->told = true;
-    host_.on_peer_up(node, peer, link->connection);
+    host_.on_peer_up(node, peer, link->connection, peer_life);
 }
 
 void Fabric::refused(uint32_t index) {

@@ -13,7 +13,8 @@ struct NetworkFaults {
 
     /// False: connections behave as TCP does. A lost message is sent again, so it is late and everything behind it
     /// waits; during a partition messages wait until it ends or the connection is closed. Doubling and reordering
-    /// cannot be seen. True: what is lost or cut off is gone, and order is not kept.
+    /// cannot be seen. True: what is lost or cut off is gone, and order is not kept, but for the
+    /// handshake of a connection, which comes first.
     bool datagrams = false;
     double loss = 0;
     double duplicate = 0;  ///< datagrams only

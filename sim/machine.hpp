@@ -81,6 +81,7 @@ struct Note {
     uint32_t node = 0;  ///< whom it is for
     uint32_t peer = 0;
     uint32_t life = 0;  ///< of the process that caused it or is to hear of it
+    uint32_t peer_life = 0;
     uint64_t connection = 0;
     Instant since{};
     bool from_peer = false;  ///< the other end closed, or was reset

@@ -15,8 +15,7 @@ public:
 
     void start() {
         ring::RingConfig config = world_.options_.ring;
-        ++incarnation_;
-        config.self = member();
+        config.self = member(world_.fabric_.life(index_));
         config.seeds.clear();
         for (const size_t seed : seeds_) config.seeds.push_back(Fabric::endpoint(seed));
         ring_ = std::make_unique<ring::Ring>(std::move(config), world_.random_.next());
@@ -25,8 +24,8 @@ public:
         world_.after(*this);
     }
 
-    [[nodiscard]] msg::Member member() const {
-        return {world_.ids_[index_], Incarnation{incarnation_}, "n" + std::to_string(index_), Fabric::endpoint(index_)};
+    [[nodiscard]] msg::Member member(uint32_t life) const {
+        return {world_.ids_[index_], Incarnation{life}, "n" + std::to_string(index_), Fabric::endpoint(index_)};
     }
 
     // -- EffectSink: a ring uses only these ---------------------------------------------------------------------------
@@ -56,7 +55,6 @@ public:
     size_t index_;
     std::vector<size_t> seeds_;
     std::unique_ptr<ring::Ring> ring_;
-    uint64_t incarnation_ = 0;
     size_t last_heard_ = SIZE_MAX;  ///< who sent the last message
     size_t lookups_ = 0;            ///< begun and not answered
     bool leaving_ = false;
@@ -163,7 +161,7 @@ const ring::Ring& RingWorld::ring(size_t node) const {
     return *nodes_[node]->ring_;
 }
 
-msg::Member RingWorld::member(size_t node) const { return nodes_[node]->member(); }
+msg::Member RingWorld::member(size_t node) const { return nodes_[node]->member(fabric_.life(node)); }
 
 void RingWorld::set_live(size_t node, bool live) {
     if (is_live_[node] == live) return;
@@ -221,10 +219,10 @@ uint64_t RingWorld::lookup(size_t origin, const NodeId& key) {
     return number;
 }
 
-void RingWorld::each_list_in_flight(
-    const std::function<void(size_t, size_t, const msg::Neighbours&)>& visit) const {
+void RingWorld::each_list_in_flight(const std::function<void(size_t, size_t, const msg::Neighbours&)>& visit) const {
     fabric_.each_in_flight([&](const Delivery& delivery) {
-        if (const auto* list = std::get_if<msg::Neighbours>(&delivery.message)) visit(delivery.from, delivery.to, *list);
+        if (const auto* list = std::get_if<msg::Neighbours>(&delivery.message))
+            visit(delivery.from, delivery.to, *list);
     });
 }
 
@@ -241,8 +239,8 @@ void RingWorld::after(Node& node) {
     if (hook_) hook_(node.index_);
 }
 
-void RingWorld::on_peer_up(size_t node, size_t peer, uint64_t) {
-    nodes_[node]->ring_->on_peer_up(nodes_[peer]->member(), now(), *nodes_[node]);
+void RingWorld::on_peer_up(size_t node, size_t peer, uint64_t, uint32_t life) {
+    nodes_[node]->ring_->on_peer_up(nodes_[peer]->member(life), now(), *nodes_[node]);
     after(*nodes_[node]);
 }
 

@@ -159,8 +159,7 @@ private:
             case NodeVerb::pause:
                 return action->nodes.size() > 1 || action->lasts > pause_harmless ||
                        (paused_until_ && world_.now() < *paused_until_ + pauses_apart);
-            default:
-                return !stands_without(action->nodes);
+            default: return !stands_without(action->nodes);
         }
     }
 

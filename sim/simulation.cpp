@@ -27,8 +27,7 @@ public:
     void start() {
         EDDY_ASSERT(!core_);
         node::CoreConfig config;
-        ++incarnation_;
-        config.self = member();
+        config.self = member(world_.fabric_.life(index_));
         for (size_t i = 0; i < index_; ++i) config.seeds.push_back(Fabric::endpoint(i));
         if (model_.has_model) config.profile = world_.profile_;
         config.time_scale = 1.0 / model_.speed;
@@ -62,8 +61,8 @@ public:
     }
 
     [[nodiscard]] Instant now() const { return world_.fabric_.now(); }
-    [[nodiscard]] msg::Member member() const {
-        return {model_.id, Incarnation{incarnation_}, model_.name, Fabric::endpoint(index_)};
+    [[nodiscard]] msg::Member member(uint32_t life) const {
+        return {model_.id, Incarnation{life}, model_.name, Fabric::endpoint(index_)};
     }
 
     // -- EffectSink ------------------------------------------------------------------------------------------------
@@ -193,7 +192,6 @@ public:
     std::set<BufferId> live_;
     std::set<FrameId> delivered_;
     uint64_t next_buffer_ = 0;
-    uint64_t incarnation_ = 0;
     Usec busy_{0};
     bool idle_ = false;
 };
@@ -228,8 +226,8 @@ void Simulation::vanish(size_t node) {
 
 void Simulation::stop(size_t node, Usec timeout) { nodes_[node]->on(ev::Stop{now() + timeout}); }
 
-void Simulation::on_peer_up(size_t node, size_t peer, uint64_t connection) {
-    nodes_[node]->on(ev::PeerUp{nodes_[peer]->member(), connection});
+void Simulation::on_peer_up(size_t node, size_t peer, uint64_t connection, uint32_t life) {
+    nodes_[node]->on(ev::PeerUp{nodes_[peer]->member(life), connection});
 }
 
 void Simulation::on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) {

@@ -99,7 +99,7 @@ public:
 
 private:
     class Node;
-    void on_peer_up(size_t node, size_t peer, uint64_t connection) override;
+    void on_peer_up(size_t node, size_t peer, uint64_t connection, uint32_t life) override;
     void on_peer_down(size_t node, size_t peer, uint64_t connection, const std::string& reason) override;
     void on_dial_failed(size_t node, const Endpoint& endpoint, const std::string& reason) override;
     void on_message(size_t node, Delivery& delivery) override;

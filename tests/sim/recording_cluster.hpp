@@ -57,7 +57,7 @@ struct Cluster final : Fabric::Host {
         CHECK(!fabric.paused(node));
         told.push_back({fabric.now().time_since_epoch(), node, what, peer, number, reason});
     }
-    void on_peer_up(size_t node, size_t peer, uint64_t connection) override {
+    void on_peer_up(size_t node, size_t peer, uint64_t connection, uint32_t) override {
         tell(node, "up", peer, connection);
         if (greet) ping(node, peer, 1);
     }

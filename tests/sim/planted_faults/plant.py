@@ -34,7 +34,8 @@ BUGS = {
     "strangers_not_joined": ("ring/ring.cpp", "if (alone() || (foreign && successors_.find(peer.id) == nullptr))",
                              "if (alone())"),
     # A joiner that knows nobody yet is taken over as successor, with its empty list.
-    "listless_adopted": ("ring/ring_stabilise.cpp", "if (neighbours.successors.empty() && !alone())", "if (false)"),
+    "listless_adopted": ("ring/ring_stabilise.cpp", "if (neighbours.successors.empty() && !(alone() && lone)) {",
+                         "if (lone && !lone) {"),
 }
 
 
