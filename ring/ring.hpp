@@ -103,6 +103,7 @@ private:
 
     // stabilisation (ring_stabilise.cpp)
     void stabilise(Instant now, EffectSink& sink);
+    void stabilise_alone(Instant now, EffectSink& sink);
     void hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Instant now, EffectSink& sink);
     void consider(const msg::Member& better, Instant now, EffectSink& sink);
     void consider_skipped(const std::vector<msg::Member>& followers, Instant now, EffectSink& sink);

@@ -29,12 +29,7 @@ void Ring::stabilise(Instant now, EffectSink& sink) {
     next_stabilise_ = now + config_.stabilise_every;
     wake_at(next_stabilise_);
     if (leaving_) return;
-    if (alone()) {
-        if (contacts_.empty()) return;
-        const auto any = contacts_.begin() + static_cast<ptrdiff_t>(random_.below(contacts_.size()));
-        if (!any->second->leaving) join_through(any->second->member, now, sink);
-        return;
-    }
+    if (alone()) return stabilise_alone(now, sink);
     // The list is the whole ring, and yet a peer is not in it: there are two rings.
     if (!successors_.full()) {
         std::vector<const Contact*> strangers;
@@ -50,6 +45,20 @@ void Ring::stabilise(Instant now, EffectSink& sink) {
     stabilise_request_ = next_request_++;
     use(head->member.id, msg::GetNeighbours{stabilise_request_, head->list_incomplete ? 0 : head->known_version}, now,
         sink);
+}
+
+/// Any peer will do, but better one that was heard lately: what is asked of a dead one costs two time-outs.
+void Ring::stabilise_alone(Instant now, EffectSink& sink) {
+    std::vector<const Contact*> staying;
+    std::vector<const Contact*> heard;
+    for (const auto& [id, peer] : contacts_) {
+        if (peer->leaving) continue;
+        staying.push_back(peer.get());
+        if (now - peer->heartbeat.heard() <= 2 * config_.stabilise_every) heard.push_back(peer.get());
+        sink.send(id, msg::Ping{peer->heartbeat.ping(now)}, {});
+    }
+    const auto& some = heard.empty() ? staying : heard;
+    if (!some.empty()) join_through(some[random_.below(some.size())]->member, now, sink);
 }
 
 void Ring::hear_neighbours(Contact& head, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
@@ -160,6 +169,8 @@ void Ring::give_up_candidate(Instant now, EffectSink& sink) {
     const bool asked = candidate_->request != 0;
     const Instant since = candidate_->deadline - config_.request_timeout;
     candidate_.reset();
+    const Contact* peer = contact(member.id);
+    if (asked && peer != nullptr && peer->heartbeat.heard() > since) return;  // it lives: the question got lost
     if (asked) drop_if_deaf(member.id, since, now, sink);
     dead_[member.id] = {member.incarnation, now + config_.dead_memory};
     if (dead_.size() > 4 * members_max) dead_.erase(dead_.begin());

@@ -148,3 +148,36 @@ TEST_CASE("a node alone closes no connection for want of use, and calls its seed
     world.run(world.ms + 300, {50});
     CHECK(dials(world, 50) > before);
 }
+
+TEST_CASE("a better successor that lives and owes an answer is asked again soon, a silent one is not") {
+    for (const bool lives : {false, true}) {
+        CAPTURE(lives);
+        World world(100);
+        world.form({200});
+        world.run(1000);
+        world.up(150);
+        world.say(200, msg::Introduce{member(150)});
+        world.run(1500, {150});
+        if (lives) world.say(150, msg::Ping{1});
+        world.run(1700, {150});  // the question was never answered
+        const size_t before = world.count<msg::GetNeighbours>(150) + dials(world, 150);
+        world.say(200, neighbours(900, {member(100)}, 150));
+        CHECK(world.count<msg::GetNeighbours>(150) + dials(world, 150) == before + (lives ? 1 : 0));
+    }
+}
+
+TEST_CASE("a node alone looks for its place through those it heard lately, not through the dead") {
+    World world(100);
+    world.start();
+    for (const uint8_t id : {40, 50, 60, 70}) world.up(id);
+    for (double until = 500; until < 30'000; until += 500) {
+        world.run(until, {40, 50, 60, 70});
+        world.ring.on_life(node_id(60), world.now());
+        if (until > 4500) {
+            const auto asked = world.sink.all<msg::FindSuccessor>();
+            REQUIRE_FALSE(asked.empty());
+            CHECK(asked.back().first == node_id(60));
+        }
+    }
+    CHECK(world.ring.contacts() == 1);  // the silent are let go
+}
