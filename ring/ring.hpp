@@ -83,7 +83,6 @@ public:
     std::vector<LookupResult> take_lookups() { return std::exchange(finished_lookups_, {}); }
 
     void check_invariants() const;
-
     static constexpr size_t lookups_max = 64;
 
 private:
@@ -130,6 +129,7 @@ private:
     void question_failed(const Endpoint& whom, bool unconnected_only, Instant now, EffectSink& sink);
     void drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink);
     [[nodiscard]] bool looking(Lookup::Why why) const;
+    void join_at(const Lookup& lookup, Instant now, EffectSink& sink);
     [[nodiscard]] msg::Member next_after_own_place(const Lookup& lookup, Instant now);
     void join_through(const msg::Member& contact, Instant now, EffectSink& sink);
     void introduce(const msg::Member& member, Instant now, EffectSink& sink);
@@ -180,6 +180,7 @@ private:
     uint64_t stabilise_request_ = 0;
     unsigned next_finger_ = 0;
     unsigned current_finger_ = 0;
+    unsigned listless_met_ = 0;  ///< asked as successors since this node was in a ring, and had no list
     Usec finger_pace_{};
     bool fingers_known_ = false;  ///< one whole round is through
     bool push_due_ = false;

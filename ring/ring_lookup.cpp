@@ -93,31 +93,12 @@ void Ring::finish(const Lookup& lookup, Instant now, EffectSink& sink) {
     switch (lookup.why()) {
         case Lookup::Why::asked: finished_lookups_.push_back(result); return;
         case Lookup::Why::finger: return set_finger(result, now);
-        case Lookup::Why::join: {
+        case Lookup::Why::join:
             sink.log(LogLevel::debug, result.found ? "ring: its place is between " + lookup.predecessor().name +
                                                          " and " + lookup.successors().front().name
                                                    : "ring: found no place in that ring");
-            if (!result.found) return;
-            // Seen from the one before this node's place. It may still know this node's earlier life.
-            const auto& after = lookup.successors();
-            const bool that_one_is_alone = after.front().id == lookup.predecessor().id;
-            if (!that_one_is_alone) ring_seen_ = now;
-            Instant patient_until = alone_since_ + config_.lone_patience;
-            if (ring_seen_) patient_until = std::max(patient_until, *ring_seen_ + config_.dead_memory);
-            if (alone() && that_one_is_alone && !config_.seeds.empty() && now < patient_until) {
-                next_stabilise_ = std::min(next_stabilise_, patient_until);
-                return wake_at(next_stabilise_);
-            }
-            if (after.front().id == config_.self.id) {
-                if (alone()) consider(next_after_own_place(lookup, now), now, sink);
-                return;
-            }
-            consider(after.front(), now, sink);
-            if (candidate_ && candidate_->member.id == after.front().id) candidate_->lone = that_one_is_alone;
-            if (contact(lookup.predecessor().id) != nullptr)
-                use(lookup.predecessor().id, msg::Introduce{config_.self}, now, sink);
+            if (result.found) join_at(lookup, now, sink);
             return;
-        }
         case Lookup::Why::introduce: {
             const auto known = introduced_.find(lookup.key());
             if (!result.found || known == introduced_.end() || lookup.successors().front().id == lookup.key()) return;
@@ -128,9 +109,32 @@ void Ring::finish(const Lookup& lookup, Instant now, EffectSink& sink) {
     }
 }
 
+/// The place as the node before it sees it, which may still know this node's earlier life.
+void Ring::join_at(const Lookup& lookup, Instant now, EffectSink& sink) {
+    const auto& before = lookup.predecessor();
+    const auto& after = lookup.successors().front();
+    const bool that_one_is_alone = after.id == before.id;
+    if (!that_one_is_alone) ring_seen_ = now;
+    Instant patient_until = alone_since_ + config_.lone_patience;
+    if (ring_seen_) patient_until = std::max(patient_until, *ring_seen_ + config_.dead_memory);
+    if (alone() && that_one_is_alone && !config_.seeds.empty() && now < patient_until) {
+        next_stabilise_ = std::min(next_stabilise_, patient_until);
+        return wake_at(next_stabilise_);
+    }
+    if (after.id == config_.self.id) {
+        if (alone()) consider(next_after_own_place(lookup, now), now, sink);
+        return;
+    }
+    // Where only nodes without a list come next, all of them may be waiting for one another.
+    consider(alone() && !that_one_is_alone && listless_met_ > 1 ? before : after, now, sink);
+    if (candidate_ && candidate_->member.id == after.id) candidate_->lone = that_one_is_alone;
+    if (contact(before.id) != nullptr) use(before.id, msg::Introduce{config_.self}, now, sink);
+}
+
 /// Its place is known, but an earlier life of this node stands there, perhaps before others that died with it: then one
 /// that surely lives will do, from which stabilisation finds the nearest.
 msg::Member Ring::next_after_own_place(const Lookup& lookup, Instant now) {
+    if (listless_met_ > 1) return lookup.predecessor();
     const auto& after = lookup.successors();
     const auto next = std::find_if(after.begin(), after.end(), [&](const auto& m) { return m.id != config_.self.id; });
     if (next != after.end() && believable(*next, now)) return *next;

@@ -144,8 +144,10 @@ void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Ins
         // It has no list yet that could be relied on, perhaps since it was restarted. Once it has, it will be the
         // successor's predecessor.
         if (!alone()) use(from.member.id, msg::Introduce{successors_.head()}, now, sink);
+        if (alone()) ++listless_met_;
         return;
     }
+    listless_met_ = 0;
     std::optional<msg::Member> before;
     if (!alone()) before = successors_.head();
     from.known_version = neighbours.version;

@@ -149,6 +149,28 @@ TEST_CASE("a node alone closes no connection for want of use, and calls its seed
     CHECK(dials(world, 50) > before);
 }
 
+TEST_CASE("where only nodes without a list come next, a node joins at the one before its place") {
+    World world(100);
+    world.start();
+    world.up(50);
+    world.up(150);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(world.order() == Order{100});
+        world.run(1000 * i + 1, {50, 150});
+        for (const uint8_t peer : {50, 150})
+            if (world.sink.all<msg::FindSuccessor>().back().first == node_id(peer)) {
+                const auto asked = world.sink.all<msg::FindSuccessor>().back().second.request;
+                // Whoever is asked, the way leads to 50, which tells of 150.
+                if (peer == 150) world.say(150, msg::Found{asked, false, {member(50)}, {}});
+                tell_place(world, 50, {member(150), member(50)});
+                break;
+            }
+        if (i < 2) answer_last_question(world, 150, neighbours(1, {}));
+    }
+    answer_last_question(world, 50, neighbours(1, {member(150), member(50)}, 40));
+    CHECK(world.order() == Order{100, 50});
+}
+
 TEST_CASE("a better successor that lives and owes an answer is asked again soon, a silent one is not") {
     for (const bool lives : {false, true}) {
         CAPTURE(lives);
