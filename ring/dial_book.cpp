@@ -60,7 +60,7 @@ void DialBook::on_failed(const Endpoint& endpoint, Instant now) {
     it->second.next = std::min(it->second.next, now + jittered(it->second.every));
 }
 
-void DialBook::on_reached(const Endpoint& endpoint, Instant now) {
+void DialBook::on_reached(const Endpoint& endpoint, bool alone, Instant now) {
     const auto it = entries_.find(endpoint);
     if (it == entries_.end()) return;
     if (it->second.why != Why::seed) {
@@ -70,7 +70,8 @@ void DialBook::on_reached(const Endpoint& endpoint, Instant now) {
     it->second.tries = 0;
     it->second.every = pace_.every_min;
     // However many seeds there are, one of them is verified in that time.
-    it->second.next = now + jittered(it->second.verify * static_cast<int64_t>(seeds_));
+    const Usec verify = std::min(it->second.verify, alone ? pace_.every_max : pace_.verify_max);
+    it->second.next = now + jittered(verify * static_cast<int64_t>(seeds_));
     it->second.verify = std::min(pace_.verify_max, it->second.verify * 2);
 }
 

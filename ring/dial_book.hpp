@@ -40,7 +40,8 @@ public:
     void forget_member(const Endpoint& endpoint);
     /// Not reached: soon again.
     void on_failed(const Endpoint& endpoint, Instant now);
-    void on_reached(const Endpoint& endpoint, Instant now);
+    /// `alone`: a seed is asked again sooner, for it may not have let this node in.
+    void on_reached(const Endpoint& endpoint, bool alone, Instant now);
     /// Alone in the ring: every seed is due soon.
     void hurry_seeds(Instant now);
 

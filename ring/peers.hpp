@@ -10,6 +10,7 @@ namespace eddy::ring {
 struct Contact {
     msg::Member member;
     Heartbeat heartbeat;
+    Instant since{};
     Instant used{};                ///< last message of substance, either way
     uint64_t known_version = 0;    ///< of the last Neighbours from there
     bool list_incomplete = false;  ///< parts of what it told could not be believed; all of it is asked for again

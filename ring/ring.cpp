@@ -47,11 +47,12 @@ void Ring::on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink, co
         sink.disconnect(peer.id, "this node has no room for more than " + std::to_string(config_.peers_max) + " peers");
         return;
     }
-    contacts_.insert_or_assign(peer.id, Contact{.member = peer, .heartbeat = Heartbeat(now), .used = now});
+    contacts_.insert_or_assign(peer.id,
+                               Contact{.member = peer, .heartbeat = Heartbeat(now), .since = now, .used = now});
     // Lost, or never met: it may belong to another ring.
     const bool foreign = dials_.contains(peer.endpoint) || (dialled != nullptr && dials_.contains(*dialled));
-    dials_.on_reached(peer.endpoint, now);
-    if (dialled != nullptr) dials_.on_reached(*dialled, now);
+    dials_.on_reached(peer.endpoint, alone(), now);
+    if (dialled != nullptr) dials_.on_reached(*dialled, alone(), now);
     // Its own word counts for more than anybody's hearsay. Only in another life has it not left.
     if (const auto left = left_.find(peer.id); left != left_.end() && left->second.incarnation != peer.incarnation)
         left_.erase(left);
@@ -83,7 +84,9 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
     const Contact* entry = contacts_.find(peer);
     if (entry == nullptr) return;
     const msg::Member member = entry->member;
-    if (now - entry->used < config_.idle_close / 2) call_stranger_again(member.endpoint, peer, now);
+    // Neither for want of use, nor turned away at once.
+    const bool broke = now - entry->used < config_.idle_close / 2 && now - entry->since > config_.stabilise_every;
+    if (broke) call_stranger_again(member.endpoint, peer, now);
     contacts_.erase(peer);
     question_failed(member.endpoint, false, now, sink);
     if (leaving_) {
@@ -95,10 +98,6 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
     if (predecessor_ && predecessor_->id == peer) {
         predecessor_.reset();
         after_change(now);
-    }
-    if (alone()) {
-        dials_.hurry_seeds(now);
-        wake_at(dials_.next());
     }
     // A broken connection is no death: the successor has a moment to be reached anew.
     if (!alone() && successors_.head().id == peer) {

@@ -110,7 +110,7 @@ void Ring::dials_due(Instant now, EffectSink& sink) {
             sink.connect(due.endpoint);
         } else if (!up->second->leaving) {
             // Of one that leaves only its next life counts, which is called once this connection has ended.
-            dials_.on_reached(due.endpoint, now);
+            dials_.on_reached(due.endpoint, alone(), now);
             const msg::Member peer = up->second->member;
             if (successors_.find(peer.id) == nullptr) join_through(peer, now, sink);
         }

@@ -93,7 +93,7 @@ TEST_CASE("a seed lost from the ring is called soon, though it was to be verifie
         auto book = book_of(Why::seed);
         Instant now{};
         for (int i = 0; i < 9; ++i) (void)turn(book, now, true);
-        for (int i = 0; i < 9; ++i) book.on_reached(host(1), now);
+        for (int i = 0; i < 9; ++i) book.on_reached(host(1), false, now);
         CHECK(about(book.next() - now, seconds(30)));
         book.add(host(1), why, now);
         CHECK(book.seeds() == 1);
@@ -116,7 +116,7 @@ TEST_CASE("of those who said goodbye only a seed is called again, and after a wh
     auto book = book_of(Why::seed);
     book.on_left(host(1), at_ms(0));
     CHECK(book.next() == at_ms(0));  // not later than it would be anyway
-    for (int i = 0; i < 9; ++i) book.on_reached(host(1), at_ms(0));
+    for (int i = 0; i < 9; ++i) book.on_reached(host(1), false, at_ms(0));
     book.on_left(host(1), at_ms(0));
     CHECK(about(book.next() - at_ms(0), from_ms(4000)));
 }
@@ -126,12 +126,12 @@ TEST_CASE("a seed that answers is verified ever more seldom, one of all seeds in
         auto book = book_of(Why::seed, seeds);
         CHECK(book.seeds() == static_cast<size_t>(seeds));
         Instant now{};
-        for (int i = 2; i <= seeds; ++i) book.on_reached(host(i), Instant(seconds(100'000)));  // out of the way
+        for (int i = 2; i <= seeds; ++i) book.on_reached(host(i), false, Instant(seconds(100'000)));  // out of the way
         for (const int verify : {2, 4, 8, 16, 30, 30}) {
             const auto due = turn(book, now, false);
             REQUIRE(due.size() == 1);
             CHECK(due[0].tries == 1);  // counted anew after each answer
-            book.on_reached(host(1), now);
+            book.on_reached(host(1), false, now);
             CHECK(about(book.next() - now, seconds(verify * seeds)));
         }
     }
@@ -140,13 +140,13 @@ TEST_CASE("a seed that answers is verified ever more seldom, one of all seeds in
 TEST_CASE("a node left alone calls all its seeds soon, and afresh; nobody else, and none later than anyway") {
     auto book = book_of(Why::seed, 3);
     for (int i = 1; i <= 3; ++i)
-        for (int again = 0; again < 5; ++again) book.on_reached(host(i), at_ms(0));
+        for (int again = 0; again < 5; ++again) book.on_reached(host(i), false, at_ms(0));
     CHECK(book.next() > at_ms(4000));
     book.hurry_seeds(at_ms(1000));
     CHECK(book.next() > at_ms(1000));
     Instant now = at_ms(1250);
     CHECK(book.take_due(now, true).size() == 3);
-    for (int i = 1; i <= 3; ++i) book.on_reached(host(i), now);
+    for (int i = 1; i <= 3; ++i) book.on_reached(host(i), false, now);
     CHECK(book.next() - now <= seconds(2 * 3));  // verifying begins anew as well
 
     for (const Why why : {Why::seed, Why::lost}) {
@@ -202,7 +202,7 @@ TEST_CASE("whoever is added again is called soon again") {
 
 TEST_CASE("a seed named twice is one seed, and not called sooner for it") {
     auto book = book_of(Why::seed);
-    book.on_reached(host(1), at_ms(0));
+    book.on_reached(host(1), false, at_ms(0));
     const Instant next = book.next();
     book.add(host(1), Why::seed, at_ms(0));
     CHECK(book.seeds() == 1);
@@ -220,16 +220,16 @@ TEST_CASE("who leaves the view is forgotten if that was the only reason to call 
 TEST_CASE("whoever is reached need not be called any more, unless it is a seed") {
     for (const auto why : {Why::member, Why::missed, Why::lost, Why::seed}) {
         auto book = book_of(why);
-        book.on_reached(host(2), at_ms(0));
+        book.on_reached(host(2), false, at_ms(0));
         CHECK(book.size() == 1);
-        book.on_reached(host(1), at_ms(0));
+        book.on_reached(host(1), false, at_ms(0));
         CHECK(book.contains(host(1)) == (why == Why::seed));
     }
 }
 
 TEST_CASE("a call that failed is repeated after the back-off") {
     auto book = book_of(Why::seed);
-    for (int i = 0; i < 9; ++i) book.on_reached(host(1), at_ms(0));
+    for (int i = 0; i < 9; ++i) book.on_reached(host(1), false, at_ms(0));
     book.on_failed(host(2), at_ms(0));
     CHECK(book.next() >= at_ms(15'000));
     book.on_failed(host(1), at_ms(0));
@@ -281,7 +281,7 @@ TEST_CASE("a book stays bounded, keeps its seeds and moves every turn it takes, 
             const Endpoint whom = host(number);
             switch (kind % 8) {
                 case 0: book.on_failed(whom, now); break;
-                case 1: book.on_reached(whom, now); break;
+                case 1: book.on_reached(whom, false, now); break;
                 case 2: book.on_left(whom, now); break;
                 case 3: book.forget_member(whom); break;
                 case 4: book.hurry_seeds(now); break;
