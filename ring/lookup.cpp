@@ -10,10 +10,14 @@ void Lookup::offer(const msg::Member& candidate) {
     if (candidate.id == self_ || candidate.id == key_) return;
     for (const auto& known : candidates_)
         if (known.member.id == candidate.id) return;
-    const auto closer = [&](const Candidate& a, const NodeId& b) { return in_open(b, a.member.id, key_); };
-    const auto place = std::lower_bound(candidates_.begin(), candidates_.end(), candidate.id, closer);
+    const auto further = [&](const Candidate& a, const NodeId& b) { return in_open(a.member.id, b, key_); };
+    auto place = std::lower_bound(candidates_.begin(), candidates_.end(), candidate.id, further);
+    if (candidates_.size() == candidates_max) {
+        if (place == candidates_.begin()) return;
+        place = std::prev(place);
+        candidates_.erase(candidates_.begin());
+    }
     candidates_.insert(place, {candidate, false, false});
-    if (candidates_.size() > candidates_max) candidates_.pop_back();
 }
 
 void Lookup::conclude(const msg::Member& from, std::vector<msg::Member> successors) {
@@ -50,8 +54,9 @@ std::optional<msg::Member> Lookup::next(Instant now) {
         }
     }
     if (!asked_) {
-        const auto fresh = std::find_if(candidates_.begin(), candidates_.end(), [](const auto& c) { return !c.used; });
-        if (fresh == candidates_.end()) {
+        const auto fresh =
+            std::find_if(candidates_.rbegin(), candidates_.rend(), [](const auto& c) { return !c.used; });
+        if (fresh == candidates_.rend()) {
             // All nodes nearer to the key are dead: the nearest that lives is its predecessor, known to itself or not.
             if (closest_after_.empty()) {
                 if (begin_second_round()) return next(now);
@@ -106,9 +111,10 @@ bool Lookup::begin_second_round() {
     if (std::exchange(second_round_, true)) return false;
     constexpr size_t asked_anew_max = 3;
     size_t asked_anew = 0;
-    for (auto& candidate : candidates_)
-        if (candidate.failed && asked_anew < asked_anew_max) {
-            candidate.used = candidate.failed = false;
+    for (auto candidate = candidates_.rbegin(); candidate != candidates_.rend() && asked_anew < asked_anew_max;
+         ++candidate)
+        if (candidate->failed) {
+            candidate->used = candidate->failed = false;
             ++asked_anew;
         }
     return asked_anew > 0;

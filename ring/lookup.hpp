@@ -86,7 +86,7 @@ private:
     NodeId key_;
     Why why_;
     Instant begun_;
-    std::vector<Candidate> candidates_;  ///< closest to the key first
+    std::vector<Candidate> candidates_;  ///< closest to the key last: most are closer than those before
     std::vector<msg::Member> successors_;
     msg::Member predecessor_;
     std::optional<msg::Member> closest_;      ///< of those who answered without knowing for sure
