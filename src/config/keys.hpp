@@ -1,16 +1,20 @@
-// The one table of everything a configuration file may say: each key's type, range, default, help and destination.
-// Error messages, the reference and the reader all come from it. Internal to src/config.
+// A form: everything that a file of one kind may say, with each key's type, range, default, help and destination. Error
+// messages, the reference and the reader all come from it. Internal to src/config.
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <functional>
-#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
-#include "eddy/config.hpp"
+#include "eddy/ids.hpp"
+#include "eddy/messages.hpp"
+#include "src/config/key_help.hpp"
 
 namespace eddy::config {
 
@@ -55,18 +59,6 @@ struct Place {
     uint32_t line = 0;
 };
 
-/// A configuration on its way in: what has been read, and where.
-struct Draft {
-    NodeConfig config;
-    std::string key_file;
-    std::map<std::string, uint32_t> lines;  ///< of "[table] key" for the keys that were written; "[table]" for tables
-    struct SourceLines {
-        uint32_t table = 0;
-        std::map<std::string, uint32_t> keys;
-    };
-    std::vector<SourceLines> source_lines;  ///< beside config.sources
-};
-
 struct Key {
     std::string_view table;  ///< without brackets
     std::string_view name;
@@ -75,16 +67,58 @@ struct Key {
     std::string_view help;
     bool required = false;
     bool secret = false;  ///< never shown in a message
-    /// Puts a value that has been checked into the draft; of sources, into the last one.
-    std::function<void(Draft&, const Value&)> apply;
+    /// Puts a checked value into the struct that `into` points to: the one the form's reader keeps for this table.
+    std::function<void(const std::any& into, const Value&)> apply;
 };
 
-const std::vector<Key>& key_table();
-/// In the order of the reference: "node", "cluster", …, "source".
-const std::vector<std::string_view>& table_names();
+struct TableForm {
+    std::string_view name;
+    size_t count_max = 1;   ///< more than one: written [[name]], as often as that
+    std::string_view each;  ///< what one of several stands for: "a camera"
+};
+
+struct Form {
+    std::string_view heading;  ///< first lines of the reference, without "# "
+    std::vector<TableForm> tables;
+    std::vector<Key> keys;
+
+    [[nodiscard]] const TableForm* table(std::string_view name) const;
+    [[nodiscard]] const Key* key(std::string_view table, std::string_view name) const;
+};
+
+const Form& node_form();
+const Form& experiment_form();
+
 /// "[compute]" or "[[source]]".
-std::string bracketed(std::string_view table);
+std::string bracketed(const TableForm& table);
 /// The range in words, as it ends an error message.
 std::string allowed(const Type& type);
+std::vector<KeyHelp> help_of(const Form& form);
+std::string reference_of(const Form& form);
+
+/// A setter by member: its type picks the conversion. `Into` is the struct of the key's table, or what `Into` derives
+/// from has the member.
+template <class Into, class Struct, class Member>
+auto setter(Member Struct::*member) {
+    return [member](const std::any& into, const Value& value) {
+        Member& at = std::any_cast<Into*>(into)->*member;
+        if constexpr (std::is_enum_v<Member>)
+            at = static_cast<Member>(std::get<size_t>(value));
+        else if constexpr (std::is_same_v<Member, bool>)
+            at = std::get<bool>(value);
+        else if constexpr (std::is_integral_v<Member>)
+            at = static_cast<Member>(std::get<int64_t>(value));
+        else if constexpr (std::is_same_v<Member, std::optional<uint64_t>>)
+            at = static_cast<uint64_t>(std::get<int64_t>(value));
+        else if constexpr (std::is_same_v<Member, std::optional<double>>)
+            at = std::get<double>(value);
+        else if constexpr (std::is_same_v<Member, std::optional<Endpoint>>)
+            at = std::get<Endpoint>(value);
+        else if constexpr (std::is_same_v<Member, std::optional<NodeId>>)
+            at = std::get<NodeId>(value);
+        else
+            at = std::get<Member>(value);
+    };
+}
 
 }  // namespace eddy::config

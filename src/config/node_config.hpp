@@ -9,11 +9,10 @@
 
 #include "eddy/config.hpp"
 #include "eddy/result.hpp"
+#include "src/config/key_help.hpp"
 
 namespace eddy::config {
 
-/// Largest configuration file that is read at all.
-inline constexpr size_t file_bytes_max = size_t{1} << 20;
 /// Longest path of a Unix socket that every system takes.
 inline constexpr size_t socket_path_bytes_max = 103;
 /// A shorter cluster key could be guessed.
@@ -31,14 +30,6 @@ Result<NodeConfig> load_node_config(const std::filesystem::path& file);
 Result<NodeConfig> parse_node_config(std::string_view text, const std::filesystem::path& file);
 
 /// Everything a user may write, in the order of the reference.
-struct KeyHelp {
-    std::string table;          ///< "node", …, "source"
-    std::string key;            ///< as in the file
-    std::string allowed;        ///< the words of the error messages
-    std::string default_value;  ///< as TOML, or empty if there is none to write; see `help`
-    bool required = false;
-    std::string help;
-};
 std::vector<KeyHelp> keys();
 
 /// The reference of all keys as commented TOML text: what `eddy-node --help-config` prints, and the documentation.

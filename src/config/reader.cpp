@@ -151,93 +151,127 @@ size_t edits_between(std::string_view a, std::string_view b) {
 uint32_t line_of(const toml::key& key) { return key.source().begin.line; }
 uint32_t line_of(const toml::node& node) { return node.source().begin.line; }
 
-std::vector<std::string_view> names_in(std::string_view table) {
-    std::vector<std::string_view> names;
-    for (const Key& key : key_table())
-        if (key.table == table) names.push_back(key.name);
-    return names;
-}
-
-void report_unknown_key(std::string_view table, const toml::key& key, Problems& problems) {
-    const auto names = names_in(table);
-    std::string hint;
-    if (const auto near = nearest(key.str(), names); !near.empty()) {
-        hint = fmt::format(" (did you mean {}?)", near);
-    } else {
-        for (const Key& other : key_table())
-            if (other.name == key.str()) {
-                hint = fmt::format(" ({} belongs in {})", other.name, bracketed(other.table));
-                break;
-            }
-    }
-    problems.add({bracketed(table), shown(key.str()), line_of(key)}, "an unknown key",
-                 fmt::format("{}{}", fmt::join(names, ", "), hint));
-}
-
-/// One table's keys; `lines` learns where each was written, also where its value was refused: a key that is there but
-/// wrong must not be called missing as well.
-void read_keys(std::string_view name, const toml::table& table, std::map<std::string, uint32_t>& lines,
-               uint32_t table_line, Draft& draft, Problems& problems) {
-    for (const auto& [written, node] : table) {
-        const auto& keys = key_table();
-        const auto key = std::find_if(keys.begin(), keys.end(), [&, &text = written](const Key& candidate) {
-            return candidate.table == name && candidate.name == text.str();
-        });
-        if (key == keys.end()) {
-            report_unknown_key(name, written, problems);
-            continue;
-        }
-        lines[std::string(key->name)] = line_of(written);
-        const auto value = std::visit(Convert{node}, key->type);
-        if (value) {
-            key->apply(draft, *value);
-            continue;
-        }
-        const bool hide = key->secret && node.is_string();
-        const std::string found =
-            hide ? fmt::format("a text of {} characters", node.as_string()->get().size()) : found_in(key->type, node);
-        problems.add({bracketed(name), std::string(key->name), line_of(written)}, found, allowed(key->type));
-    }
-    for (const Key& key : key_table())
-        if (key.table == name && key.required && lines.count(std::string(key.name)) == 0)
-            problems.add({bracketed(name), std::string(key.name), table_line}, "nothing", allowed(key.type));
-}
-
-void read_sources(const toml::node& node, Draft& draft, Problems& problems) {
-    const auto* array = node.as_array();
-    const bool tables = array != nullptr && std::all_of(array->begin(), array->end(),
-                                                        [](const toml::node& item) { return item.is_table(); });
-    const Place place{"[[source]]", "", line_of(node)};
-    if (!tables) {
-        problems.add(place, found_words(node), "one [[source]] (two brackets) a camera");
-        return;
-    }
-    if (array->size() > sources_max) {
-        problems.add(place, fmt::format("{} sources", array->size()), fmt::format("at most {}", sources_max));
-        return;
-    }
-    for (const auto& item : *array) {
-        draft.config.sources.emplace_back();
-        draft.source_lines.push_back({line_of(item), {}});
-        read_keys("source", *item.as_table(), draft.source_lines.back().keys, line_of(item), draft, problems);
-    }
-}
-
-void report_unknown_table(const toml::key& key, const toml::node& node, Problems& problems) {
-    if (!node.is_table() && !node.is_array_of_tables()) {
-        problems.add({"", shown(key.str()), line_of(key)}, "a key outside of every table",
-                     "keys inside a [table] only");
-        return;
-    }
-    std::vector<std::string> names;
-    for (const auto table : table_names()) names.push_back(bracketed(table));
-    const auto near = nearest(key.str(), table_names());
-    const std::string hint = near.empty() ? "" : fmt::format(" (did you mean {}?)", bracketed(near));
-    problems.add({fmt::format("[{}]", shown(key.str())), "", line_of(key)}, "an unknown table",
-                 fmt::format("{}{}", fmt::join(names, ", "), hint));
-}
-
 }  // namespace
+
+/// One pass over a file.
+class TableReader {
+public:
+    TableReader(const Form& form, const IntoTable& into, Problems& problems)
+        : form_(form), into_(into), problems_(problems), written_(form) {}
+
+    Written read(const toml::table& root) {
+        for (const auto& [key, node] : root) {
+            const TableForm* table = form_.table(key.str());
+            if (table == nullptr) {
+                report_unknown_table(key, node);
+                continue;
+            }
+            written_.tables_[std::string(table->name)];
+            if (table->count_max > 1)
+                read_several(*table, node);
+            else
+                read_one(*table, key, node);
+        }
+        for (const Key& key : form_.keys) {
+            const TableForm& table = *form_.table(key.table);
+            if (key.required && table.count_max == 1 && !written_.has(key.table))
+                problems_.add({bracketed(table), std::string(key.name), 1}, "nothing", allowed(key.type));
+        }
+        return std::move(written_);
+    }
+
+private:
+    void read_one(const TableForm& table, const toml::key& key, const toml::node& node) {
+        if (node.is_table())
+            read_keys(table, *node.as_table());
+        else
+            problems_.add({bracketed(table), "", line_of(key)}, found_words(node),
+                          fmt::format("the table {}", bracketed(table)));
+    }
+
+    void read_several(const TableForm& table, const toml::node& node) {
+        const auto* array = node.as_array();
+        const bool tables = array != nullptr && std::all_of(array->begin(), array->end(),
+                                                            [](const toml::node& item) { return item.is_table(); });
+        const Place place{bracketed(table), "", line_of(node)};
+        if (!tables) {
+            problems_.add(place, found_words(node),
+                          fmt::format("one {} (two brackets) {}", bracketed(table), table.each));
+        } else if (array->size() > table.count_max) {
+            problems_.add(place, fmt::format("{} such tables", array->size()),
+                          fmt::format("at most {}", table.count_max));
+        } else {
+            for (const auto& item : *array) read_keys(table, *item.as_table());
+        }
+    }
+
+    void read_keys(const TableForm& table, const toml::table& values) {
+        const std::any into = into_(table.name);
+        Written::Lines& lines = written_.tables_[std::string(table.name)].emplace_back();
+        lines.table = line_of(values);
+        for (const auto& [written, node] : values) {
+            const Key* key = form_.key(table.name, written.str());
+            if (key == nullptr) {
+                report_unknown_key(table, written);
+                continue;
+            }
+            lines.keys[std::string(key->name)] = line_of(written);
+            if (const auto value = std::visit(Convert{node}, key->type)) {
+                key->apply(into, *value);
+                continue;
+            }
+            const bool hide = key->secret && node.is_string();
+            problems_.add({bracketed(table), std::string(key->name), line_of(written)},
+                          hide ? fmt::format("a text of {} characters", node.as_string()->get().size())
+                               : found_in(key->type, node),
+                          allowed(key->type));
+        }
+        for (const Key& key : form_.keys)
+            if (key.table == table.name && key.required && lines.keys.count(key.name) == 0)
+                problems_.add({bracketed(table), std::string(key.name), lines.table}, "nothing", allowed(key.type));
+    }
+
+    void report_unknown_key(const TableForm& table, const toml::key& key) {
+        std::vector<std::string_view> names;
+        for (const Key& other : form_.keys)
+            if (other.table == table.name) names.push_back(other.name);
+        std::string hint;
+        if (const auto near = nearest(key.str(), names); !near.empty()) {
+            hint = fmt::format(" (did you mean {}?)", near);
+        } else {
+            for (const Key& other : form_.keys)
+                if (other.name == key.str()) {
+                    hint = fmt::format(" ({} belongs in {})", other.name, bracketed(*form_.table(other.table)));
+                    break;
+                }
+        }
+        problems_.add({bracketed(table), shown(key.str()), line_of(key)}, "an unknown key",
+                      fmt::format("{}{}", fmt::join(names, ", "), hint));
+    }
+
+    void report_unknown_table(const toml::key& key, const toml::node& node) {
+        if (!node.is_table() && !node.is_array_of_tables()) {
+            problems_.add({"", shown(key.str()), line_of(key)}, "a key outside of every table",
+                          "keys inside a [table] only");
+            return;
+        }
+        std::vector<std::string> written;
+        std::vector<std::string_view> names;
+        for (const TableForm& table : form_.tables) {
+            written.push_back(bracketed(table));
+            names.push_back(table.name);
+        }
+        const auto near = nearest(key.str(), names);
+        const std::string hint = near.empty() ? "" : fmt::format(" (did you mean {}?)", bracketed(*form_.table(near)));
+        problems_.add({fmt::format("[{}]", shown(key.str())), "", line_of(key)}, "an unknown table",
+                      fmt::format("{}{}", fmt::join(written, ", "), hint));
+    }
+
+    const Form& form_;
+    const IntoTable& into_;
+    Problems& problems_;
+    Written written_;
+};
 
 void Problems::add(const Place& place, std::string_view found, std::string_view allowed) {
     const std::string gap = place.table.empty() || place.key.empty() ? "" : " ";
@@ -253,29 +287,23 @@ std::string Problems::text() const {
     return all;
 }
 
-Draft read_tables(const toml::table& root, Problems& problems) {
-    Draft draft;
-    for (const auto& [key, node] : root) {
-        const auto& names = table_names();
-        if (std::find(names.begin(), names.end(), key.str()) == names.end()) {
-            report_unknown_table(key, node, problems);
-        } else if (key.str() == "source") {
-            read_sources(node, draft, problems);
-        } else if (!node.is_table()) {
-            problems.add({bracketed(key.str()), "", line_of(key)}, found_words(node),
-                         fmt::format("the table {}", bracketed(key.str())));
-            draft.lines[bracketed(key.str())] = line_of(key);
-        } else {
-            std::map<std::string, uint32_t> lines;
-            read_keys(key.str(), *node.as_table(), lines, line_of(node), draft, problems);
-            draft.lines[bracketed(key.str())] = line_of(node);
-            for (const auto& [name, line] : lines) draft.lines[bracketed(key.str()) + " " + name] = line;
-        }
-    }
-    for (const Key& key : key_table())
-        if (key.required && key.table != "source" && draft.lines.count(bracketed(key.table)) == 0)
-            problems.add({bracketed(key.table), std::string(key.name), 1}, "nothing", allowed(key.type));
-    return draft;
+bool Written::has(std::string_view table, std::string_view key, size_t index) const {
+    const auto found = tables_.find(table);
+    return found != tables_.end() && index < found->second.size() && found->second[index].keys.count(key) > 0;
+}
+
+Place Written::at(std::string_view table, std::string_view key, size_t index) const {
+    Place place{bracketed(*form_->table(table)), std::string(key), 1};
+    const auto found = tables_.find(table);
+    if (found == tables_.end() || index >= found->second.size()) return place;
+    const Lines& lines = found->second[index];
+    const auto line = lines.keys.find(key);
+    place.line = line == lines.keys.end() ? lines.table : line->second;
+    return place;
+}
+
+Written read_tables(const toml::table& root, const Form& form, const IntoTable& into, Problems& problems) {
+    return TableReader(form, into, problems).read(root);
 }
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& words) {
