@@ -25,6 +25,7 @@ struct ExperimentDevice {
     uint32_t lanes = 1;
     uint64_t memory_mb = 1024;
     bool has_model = true;  ///< false: relays only
+    friend bool operator==(const ExperimentDevice&, const ExperimentDevice&) = default;
 };
 
 /// `[link]` is the default of every direction of every pair, a `[[link_between]]` that of one direction of one pair
@@ -38,6 +39,7 @@ struct ExperimentLinkBetween {
     size_t from = 0;  ///< device
     size_t to = 0;
     ExperimentLink link;
+    friend bool operator==(const ExperimentLinkBetween&, const ExperimentLinkBetween&) = default;
 };
 
 /// Which pairs may carry frames: each device to its successor, or all to all.
@@ -56,13 +58,15 @@ struct ExperimentSource {
     WhenFull when_full = WhenFull::block;
     uint32_t reservoir_frames = 8;
     std::optional<double> deadline_ms;
+    friend bool operator==(const ExperimentSource&, const ExperimentSource&) = default;
 };
 
-/// One `[[change]]`: from then on a device is so fast, or a link so wide.
+/// One `[[change]]`: from then on a device is so fast.
 struct ExperimentChange {
     double at_s = 0;
     size_t device = 0;
     double speed = 1.0;
+    friend bool operator==(const ExperimentChange&, const ExperimentChange&) = default;
 };
 
 struct Experiment {
@@ -77,7 +81,9 @@ struct Experiment {
     std::vector<ExperimentLinkBetween> links_between;
     std::vector<ExperimentDevice> devices;
     std::vector<ExperimentSource> sources;
-    std::vector<ExperimentChange> changes;
+    std::vector<ExperimentChange> changes;  ///< in the order of time
+
+    friend bool operator==(const Experiment&, const Experiment&) = default;
 
     /// The link from one device to another.
     [[nodiscard]] const ExperimentLink& link_between(size_t from, size_t to) const {

@@ -166,6 +166,8 @@ public:
                 report_unknown_table(key, node);
                 continue;
             }
+            if (const auto* array = node.as_array(); array != nullptr && array->empty() && table->count_max > 1)
+                continue;  // as if it had not been written
             written_.tables_[std::string(table->name)];
             if (table->count_max > 1)
                 read_several(*table, node);
