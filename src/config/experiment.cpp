@@ -59,9 +59,9 @@ private:
         check_file(written_.at("experiment", key), path, problems_);
     }
 
-    /// "s" itself, or s1, s2 … where a count was written.
-    [[nodiscard]] std::string numbered(const char* table, size_t index, const std::string& name, size_t i) const {
-        return written_.has(table, "count", index) ? fmt::format("{}{}", name, i + 1) : name;
+    /// "s" itself, or s1, s2 … where there is a count.
+    static std::string numbered(const std::string& name, const std::optional<uint64_t>& count, size_t i) {
+        return count ? fmt::format("{}{}", name, i + 1) : name;
     }
 
     /// Says so and gives false if the name is another's or, with its number, too long.
@@ -79,32 +79,36 @@ private:
 
     void make_devices() {
         std::set<std::string> names;
-        for (size_t t = 0; t < draft_.devices.size(); ++t) {
-            const DeviceDraft& draft = draft_.devices[t];
-            if (draft.name.empty()) continue;  // refused already
-            if (draft.count > 1 && draft.given_id)
-                problems_.add(written_.at("device", "id", t), fmt::format("one id for {} devices", draft.count),
-                              "an id for a single device");
-            for (size_t i = 0; i < draft.count; ++i) {
-                if (made_.devices.size() == experiment_devices_max) {
-                    problems_.add(written_.at("device", "count", t), "too many devices",
-                                  fmt::format("at most {} altogether", experiment_devices_max));
-                    return;
-                }
-                ExperimentDevice device = draft;
-                device.name = numbered("device", t, draft.name, i);
-                if (!check_name("device", t, device.name, names)) break;
-                made_.devices.push_back(std::move(device));
-                tables_.push_back(t);
-            }
-        }
-        if (made_.devices.empty() && !written_.has("device"))
-            problems_.add(written_.at("device", ""), "none", "at least one device");
+        for (size_t t = 0; t < draft_.devices.size() && made_.devices.size() <= experiment_devices_max; ++t)
+            some_refused_ |= !add_devices(t, names);
+        if (!written_.has("device")) problems_.add(written_.at("device", ""), "none", "at least one device");
         give_ids();
         const auto has_model = [](const ExperimentDevice& device) { return device.has_model; };
         if (!made_.devices.empty() && std::none_of(made_.devices.begin(), made_.devices.end(), has_model))
             problems_.add(written_.at("device", "has_model"), "false for every device",
                           "at least one device with the model");
+    }
+
+    /// The devices of one table; false if not all of them could be made, which has been said.
+    bool add_devices(size_t t, std::set<std::string>& names) {
+        const DeviceDraft& draft = draft_.devices[t];
+        if (draft.name.empty() || (written_.has("device", "count", t) && !draft.count)) return false;
+        if (draft.count.value_or(1) > 1 && draft.given_id)
+            problems_.add(written_.at("device", "id", t), fmt::format("one id for {} devices", *draft.count),
+                          "an id for a single device");
+        for (size_t i = 0; i < draft.count.value_or(1); ++i) {
+            ExperimentDevice device = draft;
+            device.name = numbered(draft.name, draft.count, i);
+            if (!check_name("device", t, device.name, names)) return false;
+            made_.devices.push_back(std::move(device));
+            tables_.push_back(t);
+            if (made_.devices.size() > experiment_devices_max) {
+                problems_.add(written_.at("device", "count", t), "too many devices",
+                              fmt::format("at most {} altogether", experiment_devices_max));
+                return false;
+            }
+        }
+        return true;
     }
 
     void give_ids() {
@@ -113,7 +117,8 @@ private:
             const auto& given = draft_.devices[tables_[d]].given_id;
             made_.devices[d].id = given ? *given : evenly_spaced(d, made_.devices.size());
             const auto [owner, free] = owners.emplace(made_.devices[d].id, d);
-            if (free || draft_.devices[tables_[d]].count > 1) continue;  // several with one id: told already
+            if (free || draft_.devices[tables_[d]].count.value_or(1) > 1)
+                continue;  // several with one id: told already
             // To blame is who wrote it: an id that was not given clashes only with one that was.
             const size_t blamed = given ? d : owner->second;
             problems_.add(written_.at("device", "id", tables_[blamed]),
@@ -131,9 +136,7 @@ private:
             if (made_.devices[d].name == name) return d;
             names.push_back(made_.devices[d].name);
         }
-        const bool all_known = std::none_of(draft_.devices.begin(), draft_.devices.end(),
-                                            [](const DeviceDraft& device) { return device.name.empty(); });
-        if (names.empty() || !all_known) return std::nullopt;
+        if (names.empty() || some_refused_) return std::nullopt;
         const auto near = nearest(name, names);
         constexpr size_t shown_max = 8;
         const bool more = names.size() > shown_max;
@@ -170,17 +173,17 @@ private:
             draft.weight = draft.given_weight.value_or(draft.rate_per_s);
             const auto first = device_named(draft.device_name, written_.at("source", "device", t));
             if (draft.name.empty()) continue;  // refused already
-            for (size_t i = 0; i < draft.count; ++i) {
+            for (size_t i = 0; i < draft.count.value_or(1); ++i) {
                 if (made_.sources.size() == experiment_sources_max) {
                     problems_.add(written_.at("source", "count", t), "too many sources",
                                   fmt::format("at most {} altogether", experiment_sources_max));
                     return;
                 }
                 ExperimentSource source = draft;
-                source.name = numbered("source", t, draft.name, i);
+                source.name = numbered(draft.name, draft.count, i);
                 source.device = first.value_or(0) + i * draft.every;
                 if (!check_name("source", t, source.name, names)) break;
-                if (first && source.device >= made_.devices.size()) {
+                if (first && !some_refused_ && source.device >= made_.devices.size()) {
                     problems_.add(written_.at("source", "count", t),
                                   fmt::format("\"{}\" beyond the last device", source.name),
                                   fmt::format("as many as there are devices for, {} from {} on",
@@ -190,8 +193,7 @@ private:
                 made_.sources.push_back(std::move(source));
             }
         }
-        if (made_.sources.empty() && !written_.has("source"))
-            problems_.add(written_.at("source", ""), "none", "at least one source");
+        if (!written_.has("source")) problems_.add(written_.at("source", ""), "none", "at least one source");
     }
 
     void make_changes() {
@@ -211,6 +213,7 @@ private:
     const Written& written_;
     const std::filesystem::path& file_;
     Problems& problems_;
+    bool some_refused_ = false;   ///< some devices: so an unknown name may be one of theirs
     std::vector<size_t> tables_;  ///< in which [[device]] each device was written
 };
 

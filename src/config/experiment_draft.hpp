@@ -12,7 +12,7 @@ namespace eddy::config {
 
 struct DeviceDraft : ExperimentDevice {
     std::optional<NodeId> given_id;
-    uint32_t count = 1;
+    std::optional<uint64_t> count;  ///< absent: one, whose name gets no number
 };
 
 struct LinkBetweenDraft {
@@ -26,7 +26,7 @@ struct LinkBetweenDraft {
 struct SourceDraft : ExperimentSource {
     std::string device_name;
     std::optional<double> given_weight;
-    uint32_t count = 1;
+    std::optional<uint64_t> count;
     uint32_t every = 1;
 };
 

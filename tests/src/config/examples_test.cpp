@@ -49,10 +49,11 @@ NodeConfig loaded(const Example& example) {
 
 }  // namespace
 
-TEST_CASE("every file in configs is in this test's table") {
+TEST_CASE("every node's file in configs is in this test's table") {
     std::set<std::string> found;
     for (const auto& entry : fs::recursive_directory_iterator(examples))
-        if (entry.path().extension() == ".toml") found.insert(fs::relative(entry.path(), examples).string());
+        if (entry.path().extension() == ".toml" && entry.path().parent_path().filename() != "experiments")
+            found.insert(fs::relative(entry.path(), examples).string());
     std::set<std::string> listed;
     for (const Example& example : table) listed.insert(example.name);
     CHECK(found == listed);
