@@ -287,6 +287,8 @@ TEST_CASE("devices that were refused make no names unknown") {
     for (const std::string wrong : {"name = \"d\"\ncount = 0\n", "name = \"d 3\"\n", "names = \"d3\"\n"})
         CHECK(folder.refusal(head + device + "[[device]]\n" + wrong + on_d3).find("which is no device") ==
               std::string::npos);
+    CHECK(folder.refusal(small + "count = 3\n[[device]]\nname = \"b\"\ncount = 0\n") ==
+          "x.toml:11: [[device]] count: found 0, allowed: a whole number from 1 to 64");
     CHECK(folder.refusal(head + "[[device]]\nname = \"d2\"\n" + "[[device]]\nname = \"d\"\ncount = 3\n" + on_d3) ==
           "x.toml:6: [[device]] name: found \"d2\" a second time, allowed: a name that no other device has");
     CHECK(folder.refusal(head + "[[device]]\nname = \"a b\"\n" + device + "[[source]]\nname = \"s\"\ndevice = \"ab\"\n")
