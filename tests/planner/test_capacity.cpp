@@ -79,6 +79,16 @@ TEST_CASE("two equal devices serve exactly twice what one does, with a source ea
     CHECK(theta(two, profile) == doctest::Approx(theta(one, profile)).epsilon(1e-7));
 }
 
+TEST_CASE("a frame does not pass through its own source's device again, even where that would help") {
+    // Device 1 is easy to reach, device 2 only with what is left of a frame after layer 0, and only from the source's
+    // device. So device 2 gets 10 whole frames a second from there, and spares device 1 a tenth of a layer's worth.
+    Experiment experiment = make_cluster(3, 8, ExperimentLinks::direct);
+    experiment.links_between = {{0, 1, {8000, 0}}, {1, 2, {0.0008, 0}}};
+    experiment.devices[0].has_model = false;
+    add_source(experiment, 0, 1);
+    CHECK(theta(experiment, make_profile({{5, 100}, {5, 1}}), 0) == doctest::Approx(100 + 10 + 0.05));
+}
+
 TEST_CASE("an infinitely wide link limits nothing") {
     Experiment experiment = make_cluster(3, std::numeric_limits<double>::infinity());
     add_source(experiment, 2, 5);
