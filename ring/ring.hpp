@@ -130,7 +130,7 @@ private:
     void drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink);
     [[nodiscard]] bool looking(Lookup::Why why) const;
     void join_at(const Lookup& lookup, Instant now, EffectSink& sink);
-    [[nodiscard]] msg::Member next_to_try(const Lookup& lookup, Instant now);
+    [[nodiscard]] msg::Member next_to_try(const Lookup& lookup, Instant now, EffectSink& sink);
     void join_through(const msg::Member& contact, Instant now, EffectSink& sink);
     void introduce(const msg::Member& member, Instant now, EffectSink& sink);
     void find_next_finger(Instant now, EffectSink& sink);

@@ -122,26 +122,36 @@ void Ring::join_at(const Lookup& lookup, Instant now, EffectSink& sink) {
         return wake_at(next_stabilise_);
     }
     if (after.id == config_.self.id) {
-        if (alone()) consider(next_to_try(lookup, now), now, sink);
+        if (alone()) consider(next_to_try(lookup, now, sink), now, sink);
         return;
     }
-    consider(alone() && !that_one_is_alone ? next_to_try(lookup, now) : after, now, sink);
+    consider(alone() && !that_one_is_alone ? next_to_try(lookup, now, sink) : after, now, sink);
     if (candidate_ && candidate_->member.id == after.id) candidate_->lone = that_one_is_alone;
     if (contact(before.id) != nullptr) use(before.id, msg::Introduce{config_.self}, now, sink);
 }
 
-/// Of those that come next the first that is believed, beyond those tried in vain: they may have died, or have no list
-/// and all be waiting for one another. At last the one before, which has a list for sure.
-msg::Member Ring::next_to_try(const Lookup& lookup, Instant now) {
+/// Those that come next, one by one: they may have died, or have no list and all be waiting for one another. After a
+/// few the first that is known to live; at last the one before, which has a list for sure.
+msg::Member Ring::next_to_try(const Lookup& lookup, Instant now, EffectSink& sink) {
+    constexpr size_t tried_unseen_max = 3;
     const NodeId& first = lookup.successors().front().id;
     if (in_vain_.first != first) in_vain_ = {first, 0};  // the ring has mended
     size_t beyond = in_vain_.second;
+    const bool seen_only = beyond >= tried_unseen_max;
+    const msg::Member* next = nullptr;
     for (const auto& member : lookup.successors()) {
         if (member.id == config_.self.id) continue;
-        if (beyond == 0 && believable(member, now)) return member;
-        beyond -= beyond > 0 ? 1 : 0;
+        if (beyond > 0) {
+            --beyond;
+            continue;
+        }
+        const Contact* peer = contact(member.id);
+        if (peer == nullptr && in_vain_.second > 0)
+            sink.connect(member.endpoint);  // so that it is known soon who lives
+        const bool seen = peer != nullptr && !peer->leaving;
+        if (next == nullptr && believable(member, now) && (seen || !seen_only)) next = &member;
     }
-    return lookup.predecessor();
+    return next == nullptr ? lookup.predecessor() : *next;
 }
 
 /// Whoever was asked there is silent, or (`unconnected_only`) could not be called.

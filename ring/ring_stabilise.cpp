@@ -173,7 +173,10 @@ void Ring::give_up_candidate(Instant now, EffectSink& sink) {
     const bool asked = candidate_->request != 0;
     const Instant since = candidate_->asked_at;
     candidate_.reset();
-    if (alone()) ++in_vain_.second;
+    if (alone()) {
+        ++in_vain_.second;
+        wake_at(next_stabilise_ = std::min(next_stabilise_, now + push_every));
+    }
     Contact* peer = contact(member.id);
     // It lives: the question got lost. But not twice.
     if (asked && peer != nullptr && peer->heartbeat.heard() > since && !std::exchange(peer->owes_answer, true)) return;

@@ -71,7 +71,7 @@ TEST_CASE("a restarted node whose place is known, but whose next ones are dead, 
     for (const uint8_t dead : {120, 150}) {
         CHECK(world.sink.dialled.back() == member(dead).endpoint);
         world.ring.on_dial_failed(member(dead).endpoint, false, world.now(), world.sink);
-        world.run(world.ms + 1050, {50});
+        world.run(world.ms + 100, {50});
         tell_place(world, 50, after);
     }
     answer_last_question(world, 50, neighbours(1, {member(100), member(120), member(150)}, 40));
