@@ -21,7 +21,7 @@ BUGS = {
                          "if (next.empty()) break;"),
     # Chord's original mistake: the successor's predecessor is taken over before it has answered.
     "candidate_not_asked": ("ring/ring_stabilise.cpp",
-                            "candidate_ = Candidate{better, 0, now + config_.request_timeout};",
+                            "candidate_ = Candidate{better, 0, now, now + config_.request_timeout};",
                             "successors_.adopt(better, successors_.members());\n"
                             "    return after_change(now);"),
     # The silent are never taken for dead.
