@@ -26,8 +26,6 @@ BUGS = {
                             "    return after_change(now);"),
     # The silent are never taken for dead.
     "silence_not_noticed": ("ring/ring_tick.cpp", "return gone(id, silence(heartbeat, now), now, sink);", "return;"),
-    # The dead are believed alive on hearsay.
-    "dead_believed": ("ring/ring_stabilise.cpp", "now < dead->second.until &&", "false &&"),
     # Not the first but the last of the nodes after a key is given as its owner.
     "owner_beyond": ("ring/lookup.cpp", "result.owner = successors_[checked_];", "result.owner = successors_.back();"),
     # A peer that may belong to another ring is not asked for the way into it.
