@@ -11,7 +11,10 @@ void DialBook::add(const Endpoint& endpoint, Why why, Instant now) {
     if (it != entries_.end()) {
         // The stronger reason counts; `why` is ordered by it.
         it->second.why = std::min(it->second.why, why);
-        if (why != Why::seed) it->second.next = std::min(it->second.next, now + pace_.every_min);
+        if (why != Why::seed) {
+            it->second.every = pace_.every_min;
+            it->second.next = std::min(it->second.next, now + pace_.every_min);
+        }
         return;
     }
     if (why != Why::seed && entries_.size() - seeds_ >= entries_max) make_room();
@@ -54,6 +57,18 @@ void DialBook::forget_member(const Endpoint& endpoint) {
     if (it != entries_.end() && it->second.why == Why::member) entries_.erase(it);
 }
 
+void DialBook::on_joined(const Endpoint& endpoint) {
+    const auto it = entries_.find(endpoint);
+    if (it != entries_.end() && it->second.why != Why::seed) entries_.erase(it);
+}
+
+void DialBook::on_broke(const Endpoint& endpoint, bool stood_long, Instant now) {
+    const auto it = entries_.find(endpoint);
+    if (it == entries_.end()) return;
+    if (stood_long) it->second.every = pace_.every_min;
+    it->second.next = std::min(it->second.next, now + jittered(it->second.every));
+}
+
 void DialBook::on_failed(const Endpoint& endpoint, Instant now) {
     const auto it = entries_.find(endpoint);
     if (it == entries_.end()) return;
@@ -63,12 +78,16 @@ void DialBook::on_failed(const Endpoint& endpoint, Instant now) {
 void DialBook::on_reached(const Endpoint& endpoint, bool alone, Instant now) {
     const auto it = entries_.find(endpoint);
     if (it == entries_.end()) return;
-    if (it->second.why != Why::seed) {
+    if (it->second.why == Why::member || (it->second.why != Why::seed && ++it->second.reached >= reached_max)) {
         entries_.erase(it);
         return;
     }
+    // `every` goes on growing: it may turn this node away each time.
     it->second.tries = 0;
-    it->second.every = pace_.every_min;
+    if (it->second.why != Why::seed) {
+        it->second.next = now + jittered(it->second.every);
+        return;
+    }
     // However many seeds there are, one of them is verified in that time.
     const Usec verify = std::min(it->second.verify, alone ? pace_.every_max : pace_.verify_max);
     it->second.next = now + jittered(verify * static_cast<int64_t>(seeds_));

@@ -25,11 +25,12 @@ public:
     enum class Why : uint8_t {
         seed,    ///< configured; never given up
         lost,    ///< failed while it was a neighbour; never given up, but the bound may push it out
-        missed,  ///< vanished from the view without a word heard here; given up after `tries_max`
+        missed,  ///< vanished from the view, or a stranger whose connection broke; given up after `tries_max`
         member,  ///< of the view, not connected; given up when it leaves the view, or after `tries_max`
     };
     static constexpr size_t entries_max = 96;  ///< beside the seeds
     static constexpr uint32_t tries_max = 20;
+    static constexpr uint32_t reached_max = 5;
 
     DialBook(DialPace pace, uint64_t seed) : pace_(pace), random_(seed) {}
 
@@ -40,8 +41,13 @@ public:
     void forget_member(const Endpoint& endpoint);
     /// Not reached: soon again.
     void on_failed(const Endpoint& endpoint, Instant now);
-    /// `alone`: a seed is asked again sooner, for it may not have let this node in.
+    /// Others than seeds are called a few times more, until they have joined. `alone`: a seed is asked again sooner,
+    /// for it may not have let this node in.
     void on_reached(const Endpoint& endpoint, bool alone, Instant now);
+    /// It is in the view: nobody but a seed needs calling any more.
+    void on_joined(const Endpoint& endpoint);
+    /// The connection to it ended while it was used.
+    void on_broke(const Endpoint& endpoint, bool stood_long, Instant now);
     /// Alone in the ring: every seed is due soon.
     void hurry_seeds(Instant now);
 
@@ -66,6 +72,7 @@ private:
         Usec every{0};
         Usec verify{0};
         uint32_t tries = 0;
+        uint32_t reached = 0;
         Instant added{};
         Instant complained{};
     };

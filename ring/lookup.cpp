@@ -11,13 +11,13 @@ void Lookup::offer(const msg::Member& candidate) {
     for (const auto& known : candidates_)
         if (known.member.id == candidate.id) return;
     const auto further = [&](const Candidate& a, const NodeId& b) { return in_open(a.member.id, b, key_); };
-    auto place = std::lower_bound(candidates_.begin(), candidates_.end(), candidate.id, further);
-    if (candidates_.size() == candidates_max) {
-        if (place == candidates_.begin()) return;
-        place = std::prev(place);
-        candidates_.erase(candidates_.begin());
+    const auto place = std::lower_bound(candidates_.begin(), candidates_.end(), candidate.id, further);
+    if (candidates_.size() < candidates_max) {
+        candidates_.insert(place, {candidate, false, false});
+    } else if (place != candidates_.begin()) {
+        std::move(candidates_.begin() + 1, place, candidates_.begin());  // the furthest makes room
+        *std::prev(place) = {candidate, false, false};
     }
-    candidates_.insert(place, {candidate, false, false});
 }
 
 void Lookup::conclude(const msg::Member& from, std::vector<msg::Member> successors) {

@@ -15,10 +15,12 @@ struct Contact {
     uint64_t known_version = 0;    ///< of the last Neighbours from there
     bool list_incomplete = false;  ///< parts of what it told could not be believed; all of it is asked for again
     bool leaving = false;
+    bool owes_answer = false;  ///< lives, but did not answer as a candidate
 };
 struct Candidate {  ///< a better successor that has not answered yet (Zave's newSucc)
     msg::Member member;
     uint64_t request = 0;  ///< 0: not connected yet
+    Instant asked_at{};
     Instant deadline{};
     bool lone = false;  ///< it said itself that it is a ring of one
 };

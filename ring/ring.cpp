@@ -71,6 +71,7 @@ void Ring::on_peer_up(const msg::Member& peer, Instant now, EffectSink& sink, co
     }
     if (candidate_ && candidate_->member.id == peer.id) {
         candidate_->request = next_request_++;
+        candidate_->asked_at = now;
         use(peer.id, msg::GetNeighbours{candidate_->request, 0}, now, sink);
     }
     for (auto& [number, lookup] : lookups_)
@@ -84,9 +85,7 @@ void Ring::on_peer_down(const NodeId& peer, const std::string& reason, Instant n
     const Contact* entry = contacts_.find(peer);
     if (entry == nullptr) return;
     const msg::Member member = entry->member;
-    // Neither for want of use, nor turned away at once.
-    const bool broke = now - entry->used < config_.idle_close / 2 && now - entry->since > config_.stabilise_every;
-    if (broke) call_stranger_again(member.endpoint, peer, now);
+    if (now - entry->used < config_.idle_close / 2) call_stranger_again(*entry, now);
     contacts_.erase(peer);
     question_failed(member.endpoint, false, now, sink);
     if (leaving_) {
@@ -147,10 +146,14 @@ void Ring::leave(const std::string& reason, Instant now, EffectSink& sink) {
 }
 
 /// The connection to it did not end for want of use. It may belong to another ring, or to none.
-void Ring::call_stranger_again(const Endpoint& endpoint, const NodeId& id, Instant now) {
-    if (leaving_ || is_member(id) || has_left(id)) return;
-    if (!successors_.full()) dials_.add(endpoint, DialBook::Why::missed, now);
-    dials_.on_failed(endpoint, now);
+void Ring::call_stranger_again(const Contact& peer, Instant now) {
+    const NodeId& id = peer.member.id;
+    const Endpoint& endpoint = peer.member.endpoint;
+    if (leaving_ || successors_.find(id) != nullptr || has_left(id)) return;
+    const bool stood_long = now - peer.since > config_.idle_close;
+    if (successors_.full() && !stood_long) return;  // a seed of a big ring has no room for everybody
+    if (!successors_.full() && !dials_.contains(endpoint)) dials_.add(endpoint, DialBook::Why::missed, now);
+    dials_.on_broke(endpoint, stood_long, now);
     wake_at(dials_.next());
 }
 

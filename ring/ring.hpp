@@ -130,7 +130,7 @@ private:
     void drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink);
     [[nodiscard]] bool looking(Lookup::Why why) const;
     void join_at(const Lookup& lookup, Instant now, EffectSink& sink);
-    [[nodiscard]] msg::Member next_after_own_place(const Lookup& lookup, Instant now);
+    [[nodiscard]] msg::Member next_to_try(const Lookup& lookup, Instant now, EffectSink& sink);
     void join_through(const msg::Member& contact, Instant now, EffectSink& sink);
     void introduce(const msg::Member& member, Instant now, EffectSink& sink);
     void find_next_finger(Instant now, EffectSink& sink);
@@ -146,7 +146,7 @@ private:
     void sweep_contacts(Instant now, EffectSink& sink);
     void sweep_memories(Instant now);
     void hurry_heartbeats(Instant now) { wake_at(next_heartbeats_ = now); }
-    void call_stranger_again(const Endpoint& endpoint, const NodeId& id, Instant now);
+    void call_stranger_again(const Contact& peer, Instant now);
     void wake_at(Instant at) { next_wakeup_ = std::min(next_wakeup_, at); }
     [[nodiscard]] bool needed(const NodeId& peer) const;
     bool make_room_for_peer(EffectSink& sink);
@@ -180,7 +180,7 @@ private:
     uint64_t stabilise_request_ = 0;
     unsigned next_finger_ = 0;
     unsigned current_finger_ = 0;
-    unsigned listless_met_ = 0;  ///< asked as successors since this node was in a ring, and had no list
+    std::pair<NodeId, size_t> in_vain_;  ///< while alone: who comes next, and how many from there were tried in vain
     Usec finger_pace_{};
     bool fingers_known_ = false;  ///< one whole round is through
     bool push_due_ = false;

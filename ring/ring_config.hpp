@@ -25,7 +25,7 @@ struct RingConfig {
     Usec finger_max = std::chrono::seconds(30);
     /// A node with seeds makes a ring with another one that is alone only after so long: better to find a ring.
     Usec lone_patience = from_ms(400);
-    Usec idle_close = std::chrono::seconds(3);   ///< a connection that nobody needs
+    Usec idle_close = std::chrono::seconds(3);   ///< a connection that nobody needs; never of a node alone
     Usec dead_memory = std::chrono::seconds(3);  ///< who was found dead is not believed alive on hearsay for so long
     DialPace dial;
 };

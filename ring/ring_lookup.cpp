@@ -122,27 +122,36 @@ void Ring::join_at(const Lookup& lookup, Instant now, EffectSink& sink) {
         return wake_at(next_stabilise_);
     }
     if (after.id == config_.self.id) {
-        if (alone()) consider(next_after_own_place(lookup, now), now, sink);
+        if (alone()) consider(next_to_try(lookup, now, sink), now, sink);
         return;
     }
-    // Where only nodes without a list come next, all of them may be waiting for one another.
-    consider(alone() && !that_one_is_alone && listless_met_ > 1 ? before : after, now, sink);
+    consider(alone() && !that_one_is_alone ? next_to_try(lookup, now, sink) : after, now, sink);
     if (candidate_ && candidate_->member.id == after.id) candidate_->lone = that_one_is_alone;
     if (contact(before.id) != nullptr) use(before.id, msg::Introduce{config_.self}, now, sink);
 }
 
-/// Its place is known, but an earlier life of this node stands there, perhaps before others that died with it: then one
-/// that surely lives will do, from which stabilisation finds the nearest.
-msg::Member Ring::next_after_own_place(const Lookup& lookup, Instant now) {
-    if (listless_met_ > 1) return lookup.predecessor();
-    const auto& after = lookup.successors();
-    const auto next = std::find_if(after.begin(), after.end(), [&](const auto& m) { return m.id != config_.self.id; });
-    if (next != after.end() && believable(*next, now)) return *next;
-    const auto lives = std::find_if(next, after.end(), [&](const auto& member) {
+/// Those that come next, one by one: they may have died, or have no list and all be waiting for one another. After a
+/// few the first that is known to live; at last the one before, which has a list for sure.
+msg::Member Ring::next_to_try(const Lookup& lookup, Instant now, EffectSink& sink) {
+    constexpr size_t tried_unseen_max = 3;
+    const NodeId& first = lookup.successors().front().id;
+    if (in_vain_.first != first) in_vain_ = {first, 0};  // the ring has mended
+    size_t beyond = in_vain_.second;
+    const bool seen_only = beyond >= tried_unseen_max;
+    const msg::Member* next = nullptr;
+    for (const auto& member : lookup.successors()) {
+        if (member.id == config_.self.id) continue;
+        if (beyond > 0) {
+            --beyond;
+            continue;
+        }
         const Contact* peer = contact(member.id);
-        return peer != nullptr && !peer->leaving && believable(member, now);
-    });
-    return lives == after.end() ? lookup.predecessor() : *lives;
+        if (peer == nullptr && in_vain_.second > 0)
+            sink.connect(member.endpoint);  // so that it is known soon who lives
+        const bool seen = peer != nullptr && !peer->leaving;
+        if (next == nullptr && believable(member, now) && (seen || !seen_only)) next = &member;
+    }
+    return next == nullptr ? lookup.predecessor() : *next;
 }
 
 /// Whoever was asked there is silent, or (`unconnected_only`) could not be called.
@@ -195,7 +204,7 @@ void Ring::drop_if_deaf(NodeId id, Instant since, Instant now, EffectSink& sink)
     const Contact* peer = contact(id);
     if (peer == nullptr || peer->heartbeat.heard() > since || id == successor() || id == predecessor()) return;
     const std::string reason = "a question was not answered";
-    call_stranger_again(peer->member.endpoint, id, now);
+    call_stranger_again(*peer, now);
     contacts_.erase(id);
     sink.disconnect(id, reason);
     if (config_.connect_view && is_member(id))

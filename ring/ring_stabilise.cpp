@@ -93,8 +93,9 @@ void Ring::take_list(Contact& head, const std::vector<msg::Member>& followers, I
             believed.push_back(known->member);  // its own word
             if (member.incarnation <= known->member.incarnation) continue;
             // Is it a later life, and only this end has not heard that the connection to the earlier one is gone?
-            sink.send(member.id, msg::Ping{known->heartbeat.ping(now)}, {});
             head.list_incomplete = true;
+            if (now - known->heartbeat.pinged() >= config_.heartbeat_every)
+                sink.send(member.id, msg::Ping{known->heartbeat.ping(now)}, {});
         } else if (believable(member, now)) {
             believed.push_back(member);
         } else {
@@ -130,7 +131,7 @@ void Ring::consider(const msg::Member& better, Instant now, EffectSink& sink) {
     if (candidate_ &&
         (candidate_->member.id == better.id || in_open(config_.self.id, candidate_->member.id, better.id)))
         return;  // that one is asked already, or a nearer one is
-    candidate_ = Candidate{better, 0, now + config_.request_timeout};
+    candidate_ = Candidate{better, 0, now, now + config_.request_timeout};
     wake_at(candidate_->deadline);
     if (contact(better.id) == nullptr) return sink.connect(better.endpoint);
     candidate_->request = next_request_++;
@@ -139,15 +140,16 @@ void Ring::consider(const msg::Member& better, Instant now, EffectSink& sink) {
 
 void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Instant now, EffectSink& sink) {
     const bool lone = std::exchange(candidate_, std::nullopt)->lone;
+    from.owes_answer = false;
     if (!better_than_successor(from.member.id)) return;
     if (neighbours.successors.empty() && !(alone() && lone)) {
         // It has no list yet that could be relied on, perhaps since it was restarted. Once it has, it will be the
         // successor's predecessor.
         if (!alone()) use(from.member.id, msg::Introduce{successors_.head()}, now, sink);
-        if (alone()) ++listless_met_;
+        if (alone()) ++in_vain_.second;
         return;
     }
-    listless_met_ = 0;
+    in_vain_.second = 0;
     std::optional<msg::Member> before;
     if (!alone()) before = successors_.head();
     from.known_version = neighbours.version;
@@ -169,10 +171,15 @@ void Ring::adopt_candidate(Contact& from, const msg::Neighbours& neighbours, Ins
 void Ring::give_up_candidate(Instant now, EffectSink& sink) {
     const msg::Member member = candidate_->member;
     const bool asked = candidate_->request != 0;
-    const Instant since = candidate_->deadline - config_.request_timeout;
+    const Instant since = candidate_->asked_at;
     candidate_.reset();
-    const Contact* peer = contact(member.id);
-    if (asked && peer != nullptr && peer->heartbeat.heard() > since) return;  // it lives: the question got lost
+    if (alone()) {
+        ++in_vain_.second;
+        wake_at(next_stabilise_ = std::min(next_stabilise_, now + push_every));
+    }
+    Contact* peer = contact(member.id);
+    // It lives: the question got lost. But not twice.
+    if (asked && peer != nullptr && peer->heartbeat.heard() > since && !std::exchange(peer->owes_answer, true)) return;
     if (asked) drop_if_deaf(member.id, since, now, sink);
     dead_[member.id] = {member.incarnation, now + config_.dead_memory};
     if (dead_.size() > 4 * members_max) dead_.erase(dead_.begin());

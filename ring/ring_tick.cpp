@@ -87,7 +87,7 @@ void Ring::sweep_contacts(Instant now, EffectSink& sink) {
     }
     for (const auto& id : silent) {
         const std::string reason = silence(contact(id)->heartbeat, now);
-        call_stranger_again(contact(id)->member.endpoint, id, now);
+        call_stranger_again(*contact(id), now);
         sink.disconnect(id, reason);
         on_peer_down(id, reason, now, sink);
     }
@@ -112,7 +112,10 @@ void Ring::dials_due(Instant now, EffectSink& sink) {
             // Of one that leaves only its next life counts, which is called once this connection has ended.
             dials_.on_reached(due.endpoint, alone(), now);
             const msg::Member peer = up->second->member;
-            if (successors_.find(peer.id) == nullptr) join_through(peer, now, sink);
+            if (successors_.find(peer.id) == nullptr)
+                join_through(peer, now, sink);
+            else
+                dials_.on_joined(due.endpoint);
         }
         if (due.complain)
             sink.log(LogLevel::warning, "ring: seed " + due.endpoint.host + ":" + std::to_string(due.endpoint.port) +

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include "eddy/assert.hpp"
 
@@ -219,11 +220,16 @@ uint64_t RingWorld::lookup(size_t origin, const NodeId& key) {
     return number;
 }
 
-void RingWorld::each_list_in_flight(const std::function<void(size_t, size_t, const msg::Neighbours&)>& visit) const {
+std::vector<RingWorld::ListInFlight> RingWorld::lists_in_flight() const {
+    std::vector<ListInFlight> lists;
     fabric_.each_in_flight([&](const Delivery& delivery) {
         if (const auto* list = std::get_if<msg::Neighbours>(&delivery.message))
-            visit(delivery.from, delivery.to, *list);
+            lists.push_back({delivery.from, delivery.to, delivery.last_byte, *list});
     });
+    std::sort(lists.begin(), lists.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.due, a.to, a.from, a.told.version) < std::tie(b.due, b.to, b.from, b.told.version);
+    });
+    return lists;
 }
 
 /// What is due after every call of a ring's.

@@ -100,8 +100,14 @@ public:
     [[nodiscard]] uint64_t trace_hash() const {
         return fabric_.trace_hash();
     }  ///< of all events so far: equal runs have equal ones
-    /// Lists of neighbours that were sent and have not come yet: from, to, message. In no particular order.
-    void each_list_in_flight(const std::function<void(size_t, size_t, const msg::Neighbours&)>& visit) const;
+    /// A list of neighbours that was sent and has not come yet.
+    struct ListInFlight {
+        size_t from = 0;
+        size_t to = 0;
+        Instant due{};
+        msg::Neighbours told;
+    };
+    [[nodiscard]] std::vector<ListInFlight> lists_in_flight() const;  ///< in the order of their coming
     /// Called after each event of a node, with its number; for checkers. It must not change the world.
     void after_event(std::function<void(size_t node)> hook) { hook_ = std::move(hook); }
     /// A random number of this world's own, for experiments that shall follow from its seed.

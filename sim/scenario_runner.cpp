@@ -165,30 +165,25 @@ private:
 
     /// The invariant holds without these nodes: as things are, and as they will be once lists under way have come.
     /// Zave's steps ask and take over a list at one instant; here it travels, and may name who fails meanwhile.
-    [[nodiscard]] bool stands_without(const std::vector<size_t>& nodes) const {
-        const auto stands = [&](const std::vector<ring::NodePointers>& all) {
-            return ring::check_invariant(all, length_).empty();
-        };
-        const auto present = snapshot(nodes);
-        auto all_come = present;
-        bool one_by_one = stands(present);
-        world_.each_list_in_flight([&](size_t from, size_t to, const msg::Neighbours& told) {
-            const auto at = std::find_if(present.begin(), present.end(),
-                                         [&](const auto& node) { return node.id == world_.id(to); });
-            if (at == present.end() || told.unchanged || !one_by_one) return;
-            auto one_come = present;
-            const auto index = static_cast<size_t>(at - present.begin());
-            take_over(one_come[index], world_.id(from), told);
-            take_over(all_come[index], world_.id(from), told);
-            one_by_one = stands(one_come);
-        });
-        return one_by_one && stands(all_come);
+    [[nodiscard]] bool stands_without(const std::vector<size_t>& gone) const {
+        auto nodes = snapshot(gone);
+        const auto stands = [&] { return ring::check_invariant(nodes, length_).empty(); };
+        if (!stands()) return false;
+        for (const auto& list : world_.lists_in_flight()) {
+            const auto node =
+                std::find_if(nodes.begin(), nodes.end(), [&](const auto& one) { return one.id == world_.id(list.to); });
+            if (node == nodes.end() || list.told.unchanged) continue;
+            take_over(*node, world_.id(list.from), list.told);
+            if (!stands()) return false;
+        }
+        return true;
     }
 
     /// Zave's stabilise steps, as far as the list is concerned.
     void take_over(ring::NodePointers& node, const NodeId& head, const msg::Neighbours& told) const {
         auto& list = node.successors;
-        if (!list.empty() && (told.successors.empty() || !ring::in_open_closed(node.id, head, list.front()))) return;
+        if (told.successors.empty()) return;
+        if (!list.empty() && !ring::in_open_closed(node.id, head, list.front())) return;
         list = {head};
         for (const auto& member : told.successors) {
             if (list.size() == length_ || !ring::in_open(list.back(), member.id, node.id)) break;

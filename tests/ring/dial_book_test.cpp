@@ -217,14 +217,50 @@ TEST_CASE("who leaves the view is forgotten if that was the only reason to call 
     }
 }
 
-TEST_CASE("whoever is reached need not be called any more, unless it is a seed") {
+TEST_CASE("a member that is reached need not be called any more, others are a few times more, a seed for ever") {
     for (const auto why : {Why::member, Why::missed, Why::lost, Why::seed}) {
         auto book = book_of(why);
         book.on_reached(host(2), false, at_ms(0));
         CHECK(book.size() == 1);
-        book.on_reached(host(1), false, at_ms(0));
+        for (uint32_t i = 1; i <= 2 * DialBook::reached_max; ++i) {
+            book.on_reached(host(1), false, at_ms(0));
+            const bool kept = why == Why::seed || (why != Why::member && i < DialBook::reached_max);
+            CHECK(book.contains(host(1)) == kept);
+        }
+    }
+}
+
+TEST_CASE("whoever is in the view need not be called any more, unless it is a seed") {
+    for (const auto why : {Why::member, Why::missed, Why::lost, Why::seed}) {
+        auto book = book_of(why);
+        book.on_joined(host(2));
+        CHECK(book.size() == 1);
+        book.on_joined(host(1));
         CHECK(book.contains(host(1)) == (why == Why::seed));
     }
+}
+
+TEST_CASE("whoever breaks off is called soon if the connection stood long, after the back-off if it did not") {
+    for (const bool stood_long : {false, true}) {
+        auto book = book_of(Why::seed);
+        Instant now{};
+        for (int i = 0; i < 9; ++i) {
+            (void)turn(book, now, true);
+            book.on_reached(host(1), false, now);  // it answers each time, and turns this node away
+        }
+        book.on_broke(host(2), true, now);
+        CHECK(book.next() - now > from_ms(4000));
+        book.on_broke(host(1), stood_long, now);
+        CHECK(about(book.next() - now, stood_long ? from_ms(250) : from_ms(4000)));
+    }
+}
+
+TEST_CASE("a seed is verified every few seconds for as long as this node is alone") {
+    auto book = book_of(Why::seed);
+    for (int i = 0; i < 9; ++i) book.on_reached(host(1), true, at_ms(0));
+    CHECK(about(book.next() - at_ms(0), from_ms(4000)));
+    book.on_reached(host(1), false, at_ms(0));
+    CHECK(about(book.next() - at_ms(0), from_ms(30'000)));
 }
 
 TEST_CASE("a call that failed is repeated after the back-off") {

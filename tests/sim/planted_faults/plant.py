@@ -21,13 +21,11 @@ BUGS = {
                          "if (next.empty()) break;"),
     # Chord's original mistake: the successor's predecessor is taken over before it has answered.
     "candidate_not_asked": ("ring/ring_stabilise.cpp",
-                            "candidate_ = Candidate{better, 0, now + config_.request_timeout};",
+                            "candidate_ = Candidate{better, 0, now, now + config_.request_timeout};",
                             "successors_.adopt(better, successors_.members());\n"
                             "    return after_change(now);"),
     # The silent are never taken for dead.
     "silence_not_noticed": ("ring/ring_tick.cpp", "return gone(id, silence(heartbeat, now), now, sink);", "return;"),
-    # The dead are believed alive on hearsay.
-    "dead_believed": ("ring/ring_stabilise.cpp", "now < dead->second.until &&", "false &&"),
     # Not the first but the last of the nodes after a key is given as its owner.
     "owner_beyond": ("ring/lookup.cpp", "result.owner = successors_[checked_];", "result.owner = successors_.back();"),
     # A peer that may belong to another ring is not asked for the way into it.
