@@ -24,7 +24,7 @@ WayMaster::WayMaster(LayeredGraph graph, lp::Problem problem, std::vector<Period
       periods_(std::move(periods)),
       rows_(periods_.size() * graph_.resources.size(), nowhere) {
     EDDY_ASSERT(problem_.rows() == 0);
-    for (size_t i = 0; i < periods_.size() * graph_.homes.size(); ++i) problem_.add_row(0, lp::infinity);
+    for (size_t i = 0; i < periods_.size() * graph_.homes.size(); ++i) problem_.add_row(0, 0);
     for (size_t period = 0; period < periods_.size(); ++period)
         for (size_t r = 0; r < graph_.resources.size(); ++r) {
             const Resource& resource = graph_.resources[r];

@@ -12,46 +12,46 @@
 
 namespace eddy::test {
 
-/// Maximises c·x with A x ≤ b and x ≥ 0, where b ≥ 0.
-inline double dense_simplex(std::vector<std::vector<double>> a, std::vector<double> b, std::vector<double> c) {
+/// Maximises c·x with A x ≤ b and x ≥ 0, where b ≥ 0. Bland's rule does not care how small a pivot is, so the
+/// arithmetic is wide, and b is moved by different, tiny amounts that make ties of the ratio test rare.
+inline double dense_simplex(const std::vector<std::vector<double>>& a, const std::vector<double>& b,
+                            const std::vector<double>& c) {
+    constexpr long double zero = 1e-13L;
+    constexpr long double nudge = 1e-11L;
     const size_t rows = a.size();
-    const size_t columns = c.size();
-    std::vector<size_t> basis(rows);
+    const size_t columns = c.size() + rows;
+    std::vector<std::vector<long double>> table;  // one more row, the objective's; one more column, the right side
+    std::vector<size_t> basis;
     for (size_t i = 0; i < rows; ++i) {
-        a[i].resize(columns + rows, 0);
-        a[i][columns + i] = 1;
-        basis[i] = columns + i;
+        table.emplace_back(a[i].begin(), a[i].end());
+        table.back().resize(columns + 1, 0);
+        table.back()[c.size() + i] = 1;
+        table.back()[columns] = b[i] + nudge * static_cast<long double>(1 + i * 7919 % 1009) / 1009;
+        basis.push_back(c.size() + i);
     }
-    c.resize(columns + rows, 0);
-    double objective = 0;
+    table.emplace_back(c.begin(), c.end());
+    table.back().resize(columns + 1, 0);
+    const auto& profit = table.back();
     for (;;) {
-        size_t enter = 0;
-        while (enter < c.size() && c[enter] <= 1e-10) ++enter;
-        if (enter == c.size()) return objective;
+        const auto enter = static_cast<size_t>(
+            std::find_if(profit.begin(), profit.end() - 1, [](long double x) { return x > zero; }) - profit.begin());
+        if (enter == columns) return static_cast<double>(-profit[columns]);
         size_t leave = rows;
+        const auto ratio = [&](size_t i) { return table[i][columns] / table[i][enter]; };
         for (size_t i = 0; i < rows; ++i) {
-            if (a[i][enter] <= 1e-10) continue;
-            if (leave == rows) {
+            if (table[i][enter] <= zero) continue;
+            if (leave == rows || ratio(i) < ratio(leave) || (ratio(i) == ratio(leave) && basis[i] < basis[leave]))
                 leave = i;
-                continue;
-            }
-            const double here = b[i] / a[i][enter];
-            const double best = b[leave] / a[leave][enter];
-            if (here < best - 1e-12 || (here <= best + 1e-12 && basis[i] < basis[leave])) leave = i;
         }
         if (leave == rows) return -1;  // no limit
-        const double pivot = a[leave][enter];
-        for (double& value : a[leave]) value /= pivot;
-        b[leave] /= pivot;
-        const auto clear = [&](std::vector<double>& row, double& right, double sign) {
-            const double factor = row[enter];
-            if (factor == 0) return;
-            for (size_t k = 0; k < row.size(); ++k) row[k] -= factor * a[leave][k];
-            right -= sign * factor * b[leave];
-        };
-        for (size_t i = 0; i < rows; ++i)
-            if (i != leave) clear(a[i], b[i], 1);
-        clear(c, objective, -1);
+        const long double pivot = table[leave][enter];
+        for (long double& value : table[leave]) value /= pivot;
+        for (size_t i = 0; i <= rows; ++i) {
+            const long double factor = table[i][enter];
+            if (i == leave || factor == 0) continue;
+            for (size_t k = 0; k <= columns; ++k) table[i][k] -= factor * table[leave][k];
+            table[i][enter] = 0;
+        }
         basis[leave] = enter;
     }
 }
