@@ -27,11 +27,17 @@ struct SourceConfig {
         WhenFull::block;  ///< reader's default: `block` for files and folders, `drop-oldest` for live inputs
     std::optional<double> deadline_ms;  ///< older frames are dropped wherever they are
     uint32_t reservoir_frames = 8;      ///< bound of the reservoir μ
+    /// Of its rate against other sources' when not all can be served, in frames/s; absent: the rate at which it offers.
+    std::optional<double> weight;
+    uint32_t priority = 0;  ///< a source of higher priority is served first; at most priority_max
 };
 
-enum class PolicyKind : uint8_t { local, ms_mdi };
-enum class SharesKind : uint8_t { parameters };
+/// Which rule decides what a node works on; scheduler/ has each one's paper.
+enum class PolicyKind : uint8_t { local, ddi, ar_mdi, ms_mdi, layered };
+/// By what ar-mdi and ms-mdi share out a model: its parameters (the papers), or its layers' measured times.
+enum class SharesKind : uint8_t { parameters, measured };
 
+inline constexpr uint32_t priority_max = 100;
 inline constexpr size_t zone_levels_max = 3;
 
 /// `[node]`, `[cluster]`, `[model]`, `[compute]`, `[scheduler]`, `[[source]]` of one TOML file.

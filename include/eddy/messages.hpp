@@ -22,6 +22,7 @@ inline constexpr size_t members_max = 64;          ///< of a ring, as the schedu
 inline constexpr size_t found_members_max = 16;    ///< in one Found message
 inline constexpr size_t sources_max = 256;         ///< known to one node at a time
 inline constexpr size_t frontier_tensors_max = 8;  ///< in one Work message
+inline constexpr size_t remaining_max = 16;         ///< cuts a node tells its remaining time of
 inline constexpr size_t name_bytes_max = 64;
 inline constexpr size_t text_bytes_max = 1024;  ///< reasons for people
 inline constexpr uint64_t work_bytes_max = uint64_t{256} << 20;
@@ -121,6 +122,13 @@ struct Backlog {
     friend bool operator==(const Backlog&, const Backlog&) = default;
 };
 
+/// The least time in which a frame that resumes at `layer` at the sender is finished, there or further along the ring.
+struct Remaining {
+    uint16_t layer = 0;
+    Usec time{0};
+    friend bool operator==(const Remaining&, const Remaining&) = default;
+};
+
 /// The receiver of this may have sent, over the life of the connection, `limit` Work messages of `source`.
 /// Absolute, so a lost or repeated grant changes nothing.
 struct Credit {
@@ -137,6 +145,7 @@ struct NodeState {
     uint64_t memory_bytes = 0;
     ContentHash chain_hash;        ///< all zero: no model, relays only
     std::vector<Backlog> backlog;  ///< at most 4 * sources_max
+    std::vector<Remaining> remaining;  ///< at the cuts it offers, layers rising; at most remaining_max
     friend bool operator==(const NodeState&, const NodeState&) = default;
 };
 
@@ -150,6 +159,7 @@ struct Work {
     uint32_t epoch = 0;
     ContentHash chain_hash;           ///< a node that numbers the layers otherwise must not touch it
     uint16_t layer = 0;               ///< the next layer to compute
+    uint8_t priority = 0;             ///< of its source
     Usec deadline_left{Usec::max()};  ///< max: none
     Durations so_far;
     friend bool operator==(const Work&, const Work&) = default;
