@@ -9,6 +9,7 @@ namespace eddy::sim {
 
 namespace {
 constexpr uint64_t control_bytes = 200;
+constexpr Usec prepare_takes = from_ms(100);
 
 NetworkFaults network_of(const LinkModel& link) {
     NetworkFaults network;
@@ -100,6 +101,9 @@ public:
                 done.outputs.push_back(make_tensor(world_.profile_.layers[job.units.last].frontier_bytes));
             on(done);
         });
+    }
+    void prepare(std::span<const UnitRange>) override {
+        world_.fabric_.at_process(index_, now() + prepare_takes, [this] { on(ev::Prepared{}); });
     }
     void release(BufferId buffer) override { EDDY_ASSERT(live_.erase(buffer) == 1); }
     void deliver(const FrameId& frame, const Outcome& outcome) override {
