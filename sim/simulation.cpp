@@ -33,7 +33,8 @@ public:
         if (model_.has_model) config.profile = world_.profile_;
         config.time_scale = 1.0 / model_.speed;
         for (const auto& source : model_.sources)
-            config.streams.push_back({source.name, source.when_full, source.deadline, source.reservoir_frames});
+            config.streams.push_back(
+                {source.name, source.when_full, source.deadline, source.reservoir_frames, source.rate_per_s, 0});
         config.policy = model_.policy;
         config.lanes = model_.lanes;
         config.queue_frames = model_.queue_frames;

@@ -61,6 +61,10 @@ public:
     [[nodiscard]] const FrameLedger& ledger() const { return ledger_; }
     [[nodiscard]] const CoreCounters& counters() const { return counters_; }
     [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
+    /// What the policy decides on.
+    [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }
+    /// The largest weight / admitted rate of the ring, as far as known here.
+    [[nodiscard]] double pressure() const { return pressure_; }
     /// γ of a member as last reported; 0: unknown, or it cannot compute.
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;
     /// What is known of a peer; nullptr: not connected.

@@ -7,6 +7,7 @@ namespace eddy::node {
 
 namespace {
 constexpr size_t seen_max = 8192;
+constexpr uint64_t credit_window = 8;  // granted and not used, per neighbour and source
 constexpr Usec state_every_min = from_ms(10);   // on change, at most 100/s
 constexpr Usec state_every_max = from_ms(400);  // unasked, well before a view expires
 Usec clamp(Usec d) { return std::clamp(d, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
@@ -154,23 +155,27 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
     if (ack.frame.source.node == e.peer) unacknowledged_results_.erase(ack.frame);
 }
 
-// A source's free slots are granted to whoever feeds it; what is granted is taken, so that the queue's bound holds
-// whatever the neighbours do with it.
+// A source's free slots are granted to whoever feeds it now; what is granted is taken, so that the queue's bound holds
+// whatever the neighbour does with it. A former predecessor keeps what it was given, at most credit_window: it would
+// otherwise hold back its successor for ever.
 void NodeCore::grant_credits() {
     if (left_) return;
+    // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
+    const uint64_t source_frames = uint64_t{config_.queue_frames} * (policy_->uses_cuts() ? scheduler::cuts_default : 1);
     for (size_t row = 0; row < queues_.board().rows.size(); ++row) {
         const SourceId source = queues_.board().rows[row].source;
         std::vector<Link*> feeders;
         uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
         for (auto& [peer, link] : links_) {
-            if (!link.feeds(source)) continue;
+            if (!link.feeds(source) || (!policy_->uses_workers() && ring_.predecessor() != peer)) continue;
             taken += link.outstanding(source);
             feeders.push_back(&link);
         }
         if (feeders.empty()) continue;
         for (const auto& [job, running] : lanes_)  // what has layers left comes back to a queue
             if (running.item.frame.source == source && running.units.last < costs_.layers()) ++taken;
-        for (size_t i = 0; taken < config_.queue_frames; ++i, ++taken) feeders[i % feeders.size()]->grant(source, 1);
+        for (Link* link : feeders)
+            for (; taken < source_frames && link->outstanding(source) < credit_window; ++taken) link->grant(source, 1);
     }
     for (auto& [peer, link] : links_)
         if (link.has_grants()) send_ack(peer, link, {link.received_seq(), 0, Usec{0}, Usec{0}, true, {}});
