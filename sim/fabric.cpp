@@ -44,10 +44,11 @@ void Fabric::end_process(size_t node) {
 void Fabric::crash(size_t node) {
     Machine& machine = machines_[node];
     if (!machine.running) return;
+    for (const auto& [peer, slot] : machine.links) flush_control(links_[slot]);
     for (const auto& [peer, slot] : machine.links)
         if (reaches(node, peer))
             tell_closed(peer, node, links_[slot].connection, reset_reason, true,
-                        std::max(now_ + transit(), links_[slot].last_arrival[0]));
+                        std::max(now_ + transit(node, peer), links_[slot].last_arrival[0]));
     end_process(node);
 }
 
@@ -93,16 +94,33 @@ bool Fabric::reaches(size_t from, size_t to) const {
     return cuts_.empty() || cuts_.count({static_cast<uint32_t>(from), static_cast<uint32_t>(to)}) == 0;
 }
 
-Usec Fabric::one_way() {
-    if (network_.delay_spread == Usec{0}) return network_.delay_mean;
+void Fabric::set_bandwidth(size_t from, size_t to, double bytes_per_s) {
+    wires_.set_width(static_cast<uint32_t>(from), static_cast<uint32_t>(to), bytes_per_s);
+}
+
+void Fabric::set_network_card(size_t node, double out_bytes_per_s, double in_bytes_per_s) {
+    wires_.set_card(static_cast<uint32_t>(node), out_bytes_per_s, in_bytes_per_s);
+}
+
+void Fabric::set_delay(size_t from, size_t to, Usec delay) {
+    delays_[{static_cast<uint32_t>(from), static_cast<uint32_t>(to)}] = delay;
+}
+
+Usec Fabric::one_way(size_t from, size_t to) {
+    Usec mean = network_.delay_mean;
+    if (!delays_.empty()) {
+        const auto own = delays_.find({static_cast<uint32_t>(from), static_cast<uint32_t>(to)});
+        if (own != delays_.end()) mean = own->second;
+    }
+    if (network_.delay_spread == Usec{0}) return mean;
     const auto spread = static_cast<double>(network_.delay_spread.count());
-    const Usec delay = network_.delay_mean + Usec(static_cast<int64_t>(random_.uniform(-spread, spread)));
+    const Usec delay = mean + Usec(static_cast<int64_t>(random_.uniform(-spread, spread)));
     return std::max(delay, Usec{0});
 }
 
 /// One way through a connection that repairs losses.
-Usec Fabric::transit() {
-    Usec delay = one_way();
+Usec Fabric::transit(size_t from, size_t to) {
+    Usec delay = one_way(from, to);
     if (network_.loss <= 0) return delay;
     Usec wait = network_.retransmit;
     for (uint32_t i = 0; i < 2 * backoffs_max && random_.chance(network_.loss); ++i) {
@@ -150,6 +168,7 @@ void Fabric::erase(size_t node, size_t peer) {
     auto& links = machines_[node].links;
     const auto at = place_of(links, peer);
     drop_held(links_[at->second]);
+    for (size_t lane = 0; lane < 2; ++lane) drop_line(links_[at->second], lane);
     links_[at->second].connection = 0;
     links_.give_back(at->second);
     links.erase(at);
@@ -190,17 +209,21 @@ void Fabric::dial(size_t from, const Endpoint& endpoint) {
     note.node = static_cast<uint32_t>(to);
     note.peer = static_cast<uint32_t>(from);
     // Connecting takes a round trip, then each side says who it is; the dialled one knows first.
-    push(now_ + transit() + transit() + transit(), Kind::dial, to, index);
+    const Usec there = transit(from, to);
+    const Usec back = transit(to, from);
+    push(now_ + there + back + transit(from, to), Kind::dial, to, index);
 }
 
 void Fabric::close(size_t node, size_t peer, const std::string& reason) {
-    const Link* link = find(node, peer);
+    Link* link = find(node, peer);
     if (link == nullptr || !link->told) return;
+    flush_control(*link);
     const uint64_t connection = link->connection;
     const Instant after = link->last_arrival[0];
     erase(node, peer);
     tell_closed(node, peer, connection, reason, false, now_);
-    if (reaches(node, peer)) tell_closed(peer, node, connection, reason, true, std::max(now_ + transit(), after));
+    if (reaches(node, peer))
+        tell_closed(peer, node, connection, reason, true, std::max(now_ + transit(node, peer), after));
 }
 
 void Fabric::tell_closed(size_t node, size_t peer, uint64_t connection, const std::string& reason, bool from_peer,
@@ -232,19 +255,21 @@ void Fabric::send(size_t from, size_t to, const Message& message, std::span<cons
     delivery.tensors.assign(tensors.begin(), tensors.end());
     delivery.next = no_index;
     if (network_.datagrams) return send_datagram(index, link->last_arrival[0]);
-    const Lane lane = lane_of(message);
-    const Usec way = transit();
-    Instant free = now_;
-    if (lane == Lane::bulk) {
-        delivery.first_byte = std::max(link->bulk_free, now_) + way;
-        link->bulk_free = std::max(link->bulk_free, now_) + from_seconds(static_cast<double>(bytes) / bytes_per_s_);
-        free = link->bulk_free;
-    }
-    Instant& last = link->last_arrival[lane == Lane::bulk ? 1 : 0];
-    last = std::max(last, free + way);
+    const size_t lane = lane_of(message) == Lane::bulk ? 1 : 0;
+    delivery.way = transit(from, to);
+    const uint32_t line = link->line[lane];
+    if (bytes == 0 && (line == no_index || lines_[line].first == no_index)) return set_off(index, *link, lane);
+    join_line(index, place_of(machines_[from].links, to)->second, lane);
+}
+
+/// Nothing holds it up any more but the way; nothing of its lane overtakes it.
+void Fabric::set_off(uint32_t index, Link& link, size_t lane) {
+    Delivery& delivery = deliveries_[index];
+    Instant& last = link.last_arrival[lane];
+    last = std::max(last, now_ + delivery.way);
     delivery.last_byte = last;
-    if (lane == Lane::control) delivery.first_byte = last;
-    push(last, Kind::message, to, index);
+    if (delivery.bytes == 0) delivery.first_byte = last;
+    push(last, Kind::message, delivery.to, index);
 }
 
 /// Nothing overtakes the handshake of the connection, which ends at `earliest`.
@@ -255,6 +280,8 @@ void Fabric::send_datagram(uint32_t index, Instant earliest) {
         give_back(index);
         return;
     }
+    const size_t original_from = original.from;
+    const size_t original_to = original.to;
     uint32_t copies[2] = {index, no_index};
     if (random_.chance(network_.duplicate)) {
         ++counters_.duplicated;
@@ -263,7 +290,7 @@ void Fabric::send_datagram(uint32_t index, Instant earliest) {
     }
     for (const uint32_t copy : copies) {
         if (copy == no_index) continue;
-        Usec delay = one_way();
+        Usec delay = one_way(original_from, original_to);
         if (random_.chance(network_.reorder))
             delay += from_seconds(random_.uniform() * to_seconds(network_.reorder_by));
         Delivery& delivery = deliveries_[copy];

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -21,6 +22,7 @@
 #include "sim/faults.hpp"
 #include "sim/machine.hpp"
 #include "sim/pool.hpp"
+#include "sim/shared_links.hpp"
 
 namespace eddy::sim {
 
@@ -62,8 +64,13 @@ public:
     void cut_one_way(size_t from, size_t to);
     void heal();
     void set_network(const NetworkFaults& network) { network_ = network; }
-    /// Of bulk messages, per direction of a pair.
-    void set_bandwidth(double bytes_per_s) { bytes_per_s_ = bytes_per_s; }
+    /// Of messages that have bytes: per direction of a pair, all or one.
+    void set_bandwidth(double bytes_per_s) { wires_.set_width(bytes_per_s); }
+    void set_bandwidth(size_t from, size_t to, double bytes_per_s);
+    /// All that a machine sends, and all that it receives, goes through its network card: unlimited, unless it is set.
+    void set_network_card(size_t node, double out_bytes_per_s, double in_bytes_per_s);
+    /// One way, for this pair instead of the network's mean.
+    void set_delay(size_t from, size_t to, Usec delay);
     [[nodiscard]] bool reaches(size_t from, size_t to) const;
 
     // -- what processes do --------------------------------------------------------------------------------------------
@@ -71,7 +78,8 @@ public:
     void dial(size_t from, const Endpoint& endpoint);
     /// Closes this node's end, and the other's once it hears of it. PeerDown follows at both.
     void close(size_t node, size_t peer, const std::string& reason);
-    /// Without a connection it does nothing. `bytes` count for bulk messages.
+    /// Without a connection it does nothing. With no `bytes` it takes no room on the wire, only the delay. What has
+    /// some shares the wire with all else that is under way (sim/shared_links.hpp), one message of a lane at a time.
     void send(size_t from, size_t to, const Message& message, std::span<const TensorRef> tensors, uint64_t bytes);
     /// on_timer follows at or after `when`; a later call replaces an earlier one, `never` takes it back.
     void set_timer(size_t node, uint32_t timer, Instant when);
@@ -94,10 +102,22 @@ public:
     void each_in_flight(const std::function<void(const Delivery&)>& visit) const;
 
 private:
-    enum class Kind : uint8_t { message, resend, dial, refused, established, closed, timer, process, world, serve };
+    enum class Kind : uint8_t {
+        message,
+        resend,
+        dial,
+        refused,
+        established,
+        closed,
+        timer,
+        process,
+        world,
+        serve,
+        wire
+    };
     [[nodiscard]] static bool is_for_process(Kind kind);
-    [[nodiscard]] Usec one_way();
-    [[nodiscard]] Usec transit();
+    [[nodiscard]] Usec one_way(size_t from, size_t to);
+    [[nodiscard]] Usec transit(size_t from, size_t to);
     [[nodiscard]] const Link* find(size_t node, size_t peer) const;
     [[nodiscard]] Link* find(size_t node, size_t peer) {
         return const_cast<Link*>(std::as_const(*this).find(node, peer));
@@ -107,6 +127,14 @@ private:
     uint32_t insert(size_t node, size_t peer, uint64_t connection);
     void erase(size_t node, size_t peer);
     void drop_held(Link& link);
+    void join_line(uint32_t delivery, uint32_t end, size_t lane);
+    void put_on_wire(uint32_t line);
+    void leave_line(uint32_t line);
+    void drop_line(Link& link, size_t lane);
+    void flush_control(Link& link);
+    void set_off(uint32_t delivery, Link& link, size_t lane);
+    void run_wire(const QueuedEvent& event);
+    void watch_wire();
     void give_back(uint32_t delivery);
     void end_process(size_t node);
     uint64_t push(Instant at, Kind kind, size_t node, uint32_t index, uint8_t extra = 0);
@@ -129,7 +157,10 @@ private:
     void hear(uint64_t value) { trace_hash_ = (trace_hash_ ^ value) * 0x100000001b3ULL; }
 
     NetworkFaults network_;
-    double bytes_per_s_ = 12.5e6;
+    SharedLinks wires_;
+    Instant wire_event_at_ = never;
+    uint64_t wire_event_ = 0;  ///< sequence of the one that counts
+    std::map<std::pair<uint32_t, uint32_t>, Usec> delays_;
     Host& host_;
     Random random_;
     Instant now_{};
@@ -138,6 +169,7 @@ private:
     std::set<std::pair<uint32_t, uint32_t>> cuts_;
     bool partitioned_ = false;
     Pool<Link> links_;
+    Pool<Line> lines_;
     Pool<Delivery> deliveries_;
     Pool<Note> notes_;
     Pool<Action> actions_;

@@ -35,7 +35,9 @@ void Fabric::run_until(Instant end) {
     now_ = std::max(now_, end);
 }
 
-bool Fabric::is_for_process(Kind kind) { return kind != Kind::world && kind != Kind::serve && kind != Kind::resend; }
+bool Fabric::is_for_process(Kind kind) {
+    return kind != Kind::world && kind != Kind::serve && kind != Kind::resend && kind != Kind::wire;
+}
 
 /// To the process at once, or behind what it has not come to yet.
 void Fabric::dispatch(const QueuedEvent& event) {
@@ -77,6 +79,7 @@ void Fabric::handle(const QueuedEvent& event) {
         case Kind::closed: return closed(event.index);
         case Kind::timer: return fire(event);
         case Kind::serve: return serve(event);
+        case Kind::wire: return run_wire(event);
         case Kind::process:
         case Kind::world: {
             const Action action = std::move(actions_[event.index]);
@@ -99,7 +102,8 @@ void Fabric::discard(const QueuedEvent& event) {
         case Kind::process:
         case Kind::world: actions_[event.index].run = nullptr; return actions_.give_back(event.index);
         case Kind::timer:
-        case Kind::serve: return;
+        case Kind::serve:
+        case Kind::wire: return;
     }
 }
 
@@ -117,7 +121,7 @@ void Fabric::arrive(uint32_t index) {
         host_.on_message(to, delivery);
     } else if (!machines_[to].silent && reaches(to, from)) {
         // The machine does not know this connection (any more).
-        tell_closed(from, to, delivery.connection, "the connection was reset", true, now_ + transit());
+        tell_closed(from, to, delivery.connection, "the connection was reset", true, now_ + transit(to, from));
     }
     give_back(index);
 }
@@ -180,7 +184,7 @@ void Fabric::answer_dial(uint32_t index) {
     if (machines_[note.node].running) return accept(note, index);
     note.reason = "connection refused";
     std::swap(note.node, note.peer);
-    push(now_ + transit(), Kind::refused, note.node, index);
+    push(now_ + transit(note.peer, note.node), Kind::refused, note.node, index);
 }
 
 void Fabric::accept(const Note& note, uint32_t index) {
@@ -204,7 +208,7 @@ void Fabric::accept(const Note& note, uint32_t index) {
     }
     const uint64_t connection = next_connection_++;
     ++counters_.connections;
-    const Instant known_there = now_ + transit();
+    const Instant known_there = now_ + transit(node, dialler);
     const uint32_t here_slot = insert(node, dialler, connection);
     const uint32_t there_slot = insert(dialler, node, connection);
     links_[here_slot].told = true;

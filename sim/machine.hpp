@@ -29,7 +29,8 @@ struct Delivery {
     Message message;
     std::vector<TensorRef> tensors;  ///< as the sender named them
     uint32_t end = 0;                ///< the fabric's own: the receiver's Link
-    uint32_t next = 0;               ///< the fabric's own: behind it, if a cut holds it up
+    uint32_t next = 0;               ///< the fabric's own: behind it, on its line or where a cut holds it up
+    Usec way{0};                     ///< the fabric's own: from the end of the line to the receiver
 };
 
 struct FabricCounters {
@@ -44,14 +45,22 @@ struct FabricCounters {
     std::array<uint64_t, std::variant_size_v<Message>> sent_by_type{};
 };
 
+/// What one end of a connection has still to transmit on one lane: the first is on the wire.
+struct Line {
+    uint32_t first = no_index;
+    uint32_t last = no_index;
+    uint32_t end = 0;  ///< its Link
+    uint8_t lane = 0;
+};
+
 /// One end of a connection.
 struct Link {
-    uint64_t connection = 0;                ///< zero: this slot is free
-    uint32_t other_end = no_index;          ///< its slot, if that still has the same connection
-    bool told = false;                      ///< its process knows that it is up
-    std::array<Instant, 2> last_arrival{};  ///< at the other end, per lane: order is kept
-    Instant bulk_free{};
-    uint32_t held_first = no_index;  ///< arriving messages that a cut holds up, in order
+    uint64_t connection = 0;                           ///< zero: this slot is free
+    uint32_t other_end = no_index;                     ///< its slot, if that still has the same connection
+    bool told = false;                                 ///< its process knows that it is up
+    std::array<Instant, 2> last_arrival{};             ///< at the other end, per lane: order is kept
+    std::array<uint32_t, 2> line{no_index, no_index};  ///< per lane, once something took its time there
+    uint32_t held_first = no_index;                    ///< arriving messages that a cut holds up, in order
     uint32_t held_last = no_index;
     uint32_t resends = 0;
 };

@@ -8,8 +8,14 @@
 namespace eddy::sim {
 
 namespace {
-constexpr uint64_t control_bytes = 200;
 constexpr Usec prepare_takes = from_ms(100);
+
+/// Besides tensors. Of messages without them only results count: receipts, views and heartbeats are small, and take
+/// no room on the wire.
+uint64_t message_bytes(const Message& message) {
+    if (std::holds_alternative<msg::Work>(message)) return work_header_bytes;
+    return std::holds_alternative<msg::Result>(message) ? result_bytes : 0;
+}
 
 NetworkFaults network_of(const LinkModel& link) {
     NetworkFaults network;
@@ -21,7 +27,8 @@ NetworkFaults network_of(const LinkModel& link) {
 /// One simulated device: a core, its world, and the camera processes attached to it.
 class Simulation::Node final : public EffectSink {
 public:
-    Node(Simulation& world, size_t index, NodeModel model) : world_(world), index_(index), model_(std::move(model)) {
+    Node(Simulation& world, size_t index, NodeModel model)
+        : world_(world), index_(index), model_(std::move(model)), lanes_(world.profile_, model_.speed) {
         tallies_.resize(model_.sources.size());
     }
 
@@ -31,35 +38,39 @@ public:
         config.self = member(world_.fabric_.life(index_));
         for (size_t i = 0; i < index_; ++i) config.seeds.push_back(Fabric::endpoint(i));
         if (model_.has_model) config.profile = world_.profile_;
-        config.time_scale = 1.0 / model_.speed;
+        config.time_scale = 1.0 / lanes_.speed();
         for (const auto& source : model_.sources)
             config.streams.push_back(
-                {source.name, source.when_full, source.deadline, source.reservoir_frames, source.rate_per_s, 0});
+                {source.name, source.when_full, source.deadline, source.reservoir_frames, source.weight,
+                 static_cast<uint8_t>(std::min(source.priority, priority_max))});
         config.policy = model_.policy;
+        config.shares = model_.shares;
         config.lanes = model_.lanes;
         config.queue_frames = model_.queue_frames;
         config.frame_timeout = model_.frame_timeout;
+        config.memory_bytes = model_.memory_bytes;
         core_ = std::make_unique<node::NodeCore>(config, world_.random_.next());
         idle_ = false;
-        cameras_.assign(model_.sources.size(), {});
-        core_->start(now(), *this);
-        for (size_t i = 0; i < model_.sources.size(); ++i) {
-            cameras_[i].allowance =
-                model_.sources[i].reservoir_frames + (model_.sources[i].when_full == WhenFull::block ? 0 : 4);
-            cameras_[i].due = now();
-            schedule_capture(i);
+        cameras_.clear();
+        for (const auto& source : model_.sources) {
+            const ArrivalTimes times(source.arrivals, source.rate_per_s, source.frames, world_.random_.next());
+            Camera& camera = cameras_.emplace_back(times);
+            camera.allowance = source.reservoir_frames + (source.when_full == WhenFull::block ? 0 : 4);
         }
+        core_->start(now(), *this);
+        if (!model_.cameras_wait) start_cameras();
     }
 
     void die() {
         core_.reset();
+        lanes_.clear(now());
         live_.clear();
     }
 
     void on(const Event& event) {
         if (!core_) return;
         core_->on(event, now(), *this);
-        core_->check_invariants();
+        if (++events_ % world_.options_.check_every == 0) core_->check_invariants();
     }
 
     [[nodiscard]] Instant now() const { return world_.fabric_.now(); }
@@ -69,7 +80,7 @@ public:
 
     // -- EffectSink ------------------------------------------------------------------------------------------------
     void send(const NodeId& peer, const Message& message, std::span<const TensorRef> tensors) override {
-        uint64_t bytes = control_bytes;
+        uint64_t bytes = message_bytes(message);
         for (const auto& tensor : tensors) {
             EDDY_ASSERT(live_.count(tensor.buffer) == 1);
             bytes += tensor.bytes;
@@ -83,33 +94,21 @@ public:
         if (to != world_.indices_.end()) world_.fabric_.close(index_, to->second, reason);
     }
     void compute(const Job& job) override {
-        Usec busy{0};
-        std::vector<Usec> times;
-        for (uint32_t i = job.units.first; i < job.units.last; ++i) {
-            times.push_back(from_seconds(to_seconds(world_.profile_.layers[i].time) / model_.speed));
-            busy += times.back();
-        }
         for (const auto& tensor : job.inputs) EDDY_ASSERT(live_.count(tensor.buffer) == 1);
-        busy_ += busy;
-        world_.fabric_.at_process(index_, now() + busy, [this, job, busy, times] {
-            ev::Computed done;
-            done.job = job.id;
-            done.busy = busy;
-            done.layer_times = times;
-            if (job.ends_model)
-                done.inference = Inference{{{0, 1.0F}}, {}};
-            else
-                done.outputs.push_back(make_tensor(world_.profile_.layers[job.units.last].frontier_bytes));
-            on(done);
-        });
+        end_job_at(lanes_.begin(job, now()));
     }
     void prepare(std::span<const UnitRange>) override {
         world_.fabric_.at_process(index_, now() + prepare_takes, [this] { on(ev::Prepared{}); });
     }
     void release(BufferId buffer) override { EDDY_ASSERT(live_.erase(buffer) == 1); }
     void deliver(const FrameId& frame, const Outcome& outcome) override {
-        EDDY_ASSERT(delivered_.insert(frame).second);  // one outcome per frame, ever
         SourceTally& tally = tallies_[frame.source.stream.value];
+        const bool first = delivered_.insert(frame).second;
+        EDDY_ASSERT(first || !world_.options_.abort_on_duplicate);  // one outcome per frame, ever
+        if (!first) {
+            ++tally.duplicated;
+            return;
+        }
         switch (outcome.state) {
             case FrameState::completed:
                 ++tally.completed;
@@ -121,6 +120,7 @@ public:
             case FrameState::dropped: ++tally.dropped; break;
         }
         if (outcome.state != FrameState::completed) ++tally.reasons[outcome.reason];
+        if (world_.on_outcome_) world_.on_outcome_(index_, frame.source.stream.value, outcome);
     }
     void allow_capture(CaptureAllowance allowance) override {
         cameras_[allowance.stream.value].allowance += allowance.frames;
@@ -145,27 +145,76 @@ public:
         return tensor;
     }
 
+    // -- compute ---------------------------------------------------------------------------------------------------
+    void end_job_at(const Lanes::Ending& ending) {
+        world_.fabric_.at_process(index_, ending.at, [this, ending] {
+            if (lanes_.holds(ending)) end_job(ending.job);
+        });
+    }
+
+    void end_job(JobId id) {
+        Lanes::Done ended = lanes_.end(id, now());
+        ev::Computed done;
+        done.job = id;
+        done.busy = ended.busy;
+        done.layer_times = std::move(ended.layer_times);
+        if (ended.job.ends_model)
+            done.inference = Inference{{{0, 1.0F}}, {}};
+        else
+            done.outputs.push_back(make_tensor(world_.profile_.layers[ended.job.units.last].frontier_bytes));
+        on(done);
+    }
+
+    void set_speed(double speed) {
+        for (const auto& ending : lanes_.set_speed(speed, now())) end_job_at(ending);
+    }
+
     // -- cameras ---------------------------------------------------------------------------------------------------
+    void start_cameras() {
+        for (size_t i = 0; i < cameras_.size(); ++i) {
+            Camera& camera = cameras_[i];
+            EDDY_ASSERT(!camera.started);
+            camera.started = true;
+            camera.times.begin_at(now());
+            camera.counted = camera.times;
+            schedule_capture(i);
+        }
+    }
+
     void schedule_capture(size_t stream) {
-        world_.fabric_.at_process(index_, cameras_[stream].due, [this, stream] { capture(stream); });
+        world_.fabric_.at_process(index_, cameras_[stream].times.due(), [this, stream] { capture(stream); });
+    }
+
+    void end_camera(size_t stream) {
+        Camera& camera = cameras_[stream];
+        if (camera.ended) return;
+        camera.ended = true;
+        camera.counted = camera.times;
+        on(ev::SourceEnded{StreamId{static_cast<uint16_t>(stream)}, "", camera.missed});
+    }
+
+    uint64_t frames_due(size_t stream) {
+        Camera& camera = cameras_[stream];
+        while (camera.started && !camera.ended && camera.counted.due() <= now()) camera.counted.next();
+        return camera.counted.k();
     }
 
     void capture(size_t stream) {
         auto& camera = cameras_[stream];
         const auto& source = model_.sources[stream];
-        if (camera.ended || now() < camera.due) return;
+        if (camera.ended || now() < camera.times.due()) return;
         const StreamId id{static_cast<uint16_t>(stream)};
         if (camera.allowance == 0 && source.when_full == WhenFull::block) {
             camera.blocked = true;
             return;
         }
         camera.blocked = false;
-        const Instant scheduled = camera.due;
-        const double gap = 1.0 / source.rate_per_s;
-        camera.due += from_seconds(source.arrivals == Arrivals::paced ? gap : world_.random_.exponential(gap));
-        const uint64_t k = camera.k++;
+        const Instant scheduled = camera.times.due();
+        const uint64_t k = camera.times.k();
+        camera.times.next();
         ++tallies_[stream].captured;
-        const bool last = camera.k >= source.frames || core_->stopping();
+        const bool last = camera.times.due() == never || core_->stopping();
+        if (last) camera.counted = camera.times;
         camera.ended = last;
         if (!last) schedule_capture(stream);
         if (camera.allowance == 0) {
@@ -180,8 +229,10 @@ public:
     }
 
     struct Camera {
-        uint64_t k = 0;
-        Instant due{};
+        explicit Camera(const ArrivalTimes& arrivals) : times(arrivals), counted(arrivals) {}
+        ArrivalTimes times;    ///< of the frame to capture next
+        ArrivalTimes counted;  ///< ahead of it, if frames wait to be captured
+        bool started = false;
         uint64_t allowance = 0;
         uint64_t missed = 0;
         bool blocked = false;
@@ -197,12 +248,13 @@ public:
     std::set<BufferId> live_;
     std::set<FrameId> delivered_;
     uint64_t next_buffer_ = 0;
-    Usec busy_{0};
+    Lanes lanes_;
+    uint64_t events_ = 0;
     bool idle_ = false;
 };
 
-Simulation::Simulation(uint64_t seed, ModelProfile profile, LinkModel link)
-    : random_(seed), profile_(std::move(profile)), fabric_(random_.next(), network_of(link), *this) {
+Simulation::Simulation(uint64_t seed, ModelProfile profile, LinkModel link, SimulationOptions options)
+    : random_(seed), profile_(std::move(profile)), options_(options), fabric_(random_.next(), network_of(link), *this) {
     fabric_.set_bandwidth(link.bytes_per_s);
 }
 Simulation::~Simulation() = default;
@@ -231,6 +283,11 @@ void Simulation::vanish(size_t node) {
 
 void Simulation::stop(size_t node, Usec timeout) { nodes_[node]->on(ev::Stop{now() + timeout}); }
 
+void Simulation::start_cameras(size_t node) { nodes_[node]->start_cameras(); }
+void Simulation::end_camera(size_t node, size_t stream) { nodes_[node]->end_camera(stream); }
+void Simulation::set_speed(size_t node, double speed) { nodes_[node]->set_speed(speed); }
+uint64_t Simulation::frames_due(size_t node, size_t stream) { return nodes_[node]->frames_due(stream); }
+
 void Simulation::on_peer_up(size_t node, size_t peer, uint64_t connection, uint32_t life) {
     nodes_[node]->on(ev::PeerUp{nodes_[peer]->member(life), connection});
 }
@@ -256,7 +313,7 @@ const node::NodeCore& Simulation::core(size_t node) const { return *nodes_[node]
 bool Simulation::running(size_t node) const { return nodes_[node]->core_ != nullptr; }
 bool Simulation::idle(size_t node) const { return nodes_[node]->idle_; }
 const SourceTally& Simulation::tally(size_t node, size_t stream) const { return nodes_[node]->tallies_[stream]; }
-Usec Simulation::busy(size_t node) const { return nodes_[node]->busy_; }
+Usec Simulation::busy(size_t node) const { return nodes_[node]->lanes_.busy(now()); }
 size_t Simulation::live_buffers(size_t node) const { return nodes_[node]->live_.size(); }
 
 bool Simulation::all_settled() const {

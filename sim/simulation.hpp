@@ -1,8 +1,11 @@
 // A cluster in one process: the simulated machines and network (sim/fabric.hpp), compute by profile, and the production
 // NodeCore in every node. Everything follows from the seed and the calls made; nothing else enters.
 //
-// Checks run inside it after every event: each core's own invariants, that no buffer is used after its release, that
-// every frame gets exactly one outcome. A violation aborts (it is a bug, and tests want to see it).
+// Checks run inside it: each core's own invariants, that no buffer is used after its release, that every frame gets
+// exactly one outcome. A violation aborts (it is a bug, and tests want to see it).
+//
+// On the wire are frontiers with a header and results (as the bounds of planner/capacity.hpp count them, but for the
+// header); receipts, views and heartbeats take no room there.
 #pragma once
 
 #include <functional>
@@ -11,10 +14,15 @@
 #include <string>
 #include <vector>
 
+#include "sim/arrivals.hpp"
 #include "sim/fabric.hpp"
+#include "sim/lanes.hpp"
 #include "src/node/node_core.hpp"
 
 namespace eddy::sim {
+
+inline constexpr uint64_t work_header_bytes = 200;  ///< of a frontier's message, besides the tensors
+inline constexpr uint64_t result_bytes = 300;
 
 struct LinkModel {
     double bytes_per_s = 12.5e6;  ///< 100 Mbit/s, each direction of each pair
@@ -29,6 +37,8 @@ struct SourceModel {
     WhenFull when_full = WhenFull::block;
     Usec deadline = Usec::max();
     uint32_t reservoir_frames = 8;
+    double weight = 1;
+    uint32_t priority = 0;
 };
 
 struct NodeModel {
@@ -39,6 +49,9 @@ struct NodeModel {
     bool has_model = true;
     std::vector<SourceModel> sources;
     PolicyKind policy = PolicyKind::ms_mdi;
+    SharesKind shares = SharesKind::parameters;
+    uint64_t memory_bytes = 0;
+    bool cameras_wait = false;  ///< for start_cameras(), instead of starting with the node
     uint32_t queue_frames = 8;
     Usec frame_timeout = std::chrono::seconds(30);
 };
@@ -46,15 +59,23 @@ struct NodeModel {
 /// What the source's report would say.
 struct SourceTally {
     uint64_t captured = 0, completed = 0, failed = 0, dropped = 0, local = 0;
+    uint64_t duplicated = 0;  ///< outcomes beyond a frame's first
     std::map<std::string, uint64_t> reasons;
     std::vector<double> completion_ms;
     /// Outcomes of this life and all before it.
     [[nodiscard]] uint64_t settled() const { return completed + failed + dropped; }
 };
 
+struct SimulationOptions {
+    uint32_t check_every = 1;        ///< a core checks itself after so many of its events
+    bool abort_on_duplicate = true;  ///< false: a second outcome of a frame is only counted
+};
+
 class Simulation final : private Fabric::Host {
 public:
-    Simulation(uint64_t seed, ModelProfile profile, LinkModel link);
+    using OnOutcome = std::function<void(size_t node, size_t stream, const Outcome& outcome)>;
+
+    Simulation(uint64_t seed, ModelProfile profile, LinkModel link, SimulationOptions options = {});
     ~Simulation() override;
     Simulation(const Simulation&) = delete;
     Simulation& operator=(const Simulation&) = delete;
@@ -68,6 +89,14 @@ public:
     void vanish(size_t node);
     /// SIGTERM.
     void stop(size_t node, Usec timeout);
+    /// Of a running node that waits for it.
+    void start_cameras(size_t node);
+    /// The stream gives no more frames.
+    void end_camera(size_t node, size_t stream);
+    /// Also of what it computes just now.
+    void set_speed(size_t node, double speed);
+    /// Called with each frame's first outcome; it must not call back.
+    void set_on_outcome(OnOutcome on_outcome) { on_outcome_ = std::move(on_outcome); }
 
     /// Faults of machines and network beyond these: pause, slow, partition, cut_one_way, heal, set_network.
     [[nodiscard]] Fabric& fabric() { return fabric_; }
@@ -89,7 +118,9 @@ public:
     [[nodiscard]] bool running(size_t node) const;
     [[nodiscard]] bool idle(size_t node) const;
     [[nodiscard]] const SourceTally& tally(size_t node, size_t stream = 0) const;
-    [[nodiscard]] Usec busy(size_t node) const;
+    /// Frames that a camera has had by now, captured or waiting for room: of this life.
+    [[nodiscard]] uint64_t frames_due(size_t node, size_t stream);
+    [[nodiscard]] Usec busy(size_t node) const;  ///< of all lanes together
     [[nodiscard]] size_t live_buffers(size_t node) const;
     /// Every source has captured its last frame and every frame has its outcome.
     [[nodiscard]] bool all_settled() const;
@@ -107,6 +138,8 @@ private:
 
     Random random_;
     ModelProfile profile_;
+    SimulationOptions options_;
+    OnOutcome on_outcome_;
     Fabric fabric_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::map<NodeId, size_t> indices_;

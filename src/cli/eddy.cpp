@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     add_report_commands(program, chosen);
     add_results_commands(program, chosen);
     add_sim_commands(program, chosen);
+    add_sim_run_command(program, chosen);
     add_sim_scenario_commands(program, chosen);
     add_doctor_command(program, chosen);
     program.footer(

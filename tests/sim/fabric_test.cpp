@@ -281,6 +281,92 @@ TEST_CASE("bulk messages queue for the line, control messages do not") {
     CHECK(cluster.last_bulk == std::pair(sent + 205ms, sent + 305ms));
 }
 
+TEST_CASE("each direction of a pair may have its own delay and bandwidth") {
+    Cluster cluster(3, steady(5ms));
+    cluster.fabric.set_bandwidth(1e6);
+    for (const auto& [a, b] : {std::pair(0, 1), std::pair(0, 2)}) cluster.connect(a, b);
+    cluster.fabric.set_delay(0, 2, 40ms);
+    cluster.fabric.set_bandwidth(0, 2, 4e6);
+    const Usec sent = cluster.fabric.now().time_since_epoch();
+    cluster.told.clear();
+    for (const size_t to : {1, 2}) cluster.fabric.send(0, to, msg::Work{}, {}, 100'000);
+    for (const size_t to : {1, 2}) cluster.ping(0, to, 1);
+    cluster.ping(2, 0, 2);
+    cluster.run(1s);
+    CHECK(cluster.last(1, "ping").at == sent + 5ms);
+    CHECK(cluster.last(2, "ping").at == sent + 40ms);
+    CHECK(cluster.last(0, "ping").at == sent + 5ms);
+    CHECK(cluster.last(1, "work").at == sent + 105ms);
+    CHECK(cluster.last(2, "work").at == sent + 65ms);
+}
+
+TEST_CASE("all bulk of one machine shares its network card, and the first byte tells when its turn came") {
+    Cluster cluster(3, steady(5ms));
+    cluster.fabric.set_bandwidth(1e6);
+    cluster.fabric.set_network_card(0, 1e6, 1e6);
+    cluster.connect(0, 1);
+    cluster.connect(0, 2);
+    const Instant sent = cluster.fabric.now();
+    for (const size_t to : {1, 2}) cluster.fabric.send(0, to, msg::Work{}, {}, 100'000);
+    cluster.fabric.send(0, 2, msg::Work{}, {}, 50'000);
+    cluster.run(1s);
+    CHECK(cluster.numbers(2, "work").size() == 2);
+    CHECK(cluster.last(1, "work").at == sent.time_since_epoch() + 205ms);
+    CHECK(cluster.last_bulk == std::pair(sent + 205ms, sent + 255ms));
+}
+
+TEST_CASE("control messages that have bytes take their time, and those behind them wait") {
+    Cluster cluster(2, steady(5ms));
+    cluster.fabric.set_bandwidth(1e6);
+    cluster.connect(0, 1);
+    const Usec sent = cluster.fabric.now().time_since_epoch();
+    cluster.fabric.send(0, 1, msg::Ping{1}, {}, 10'000);
+    cluster.ping(0, 1, 2);
+    cluster.run(6ms);
+    CHECK(cluster.count(1, "ping") == 0);
+    cluster.run(1s);
+    CHECK(cluster.numbers(1, "ping") == std::vector<uint64_t>{1, 2});
+    CHECK(cluster.last(1, "ping").at == sent + 15ms);
+    cluster.ping(0, 1, 3);
+    cluster.run(5ms);
+    CHECK(cluster.count(1, "ping") == 3);
+}
+
+TEST_CASE("what was said before a connection is closed is heard; what a dead process had still to send is not") {
+    Cluster cluster(2, steady(5ms));
+    cluster.fabric.set_bandwidth(1e6);
+    cluster.connect(0, 1);
+    cluster.fabric.send(0, 1, msg::Work{}, {}, 100'000);
+    cluster.fabric.send(0, 1, msg::Ping{1}, {}, 10'000);
+    cluster.ping(0, 1, 2);
+    SUBCASE("closed") { cluster.fabric.close(0, 1, "enough"); }
+    SUBCASE("crashed") { cluster.fabric.crash(0); }
+    cluster.run(1s);
+    CHECK(cluster.numbers(1, "ping") == std::vector<uint64_t>{1, 2});
+    CHECK(cluster.count(1, "work") == 0);
+    CHECK(cluster.count(1, "down") == 1);
+    CHECK(cluster.fabric.in_flight() == 0);
+    // The wire is free again.
+    if (!cluster.fabric.running(0)) cluster.fabric.start(0);
+    cluster.connect(0, 1);
+    const Usec sent = cluster.fabric.now().time_since_epoch();
+    cluster.fabric.send(0, 1, msg::Work{}, {}, 100'000);
+    cluster.run(1s);
+    CHECK(cluster.last(1, "work").at == sent + 105ms);
+}
+
+TEST_CASE("a machine that vanishes takes along what it had not sent yet") {
+    Cluster cluster(2, steady(5ms));
+    cluster.fabric.set_bandwidth(1e6);
+    cluster.connect(0, 1);
+    cluster.fabric.send(0, 1, msg::Work{}, {}, 100'000);
+    cluster.fabric.send(0, 1, msg::Ping{1}, {}, 10'000);
+    cluster.fabric.vanish(0);
+    cluster.run(1s);
+    CHECK(cluster.told.empty());
+    CHECK(cluster.fabric.in_flight() == 0);
+}
+
 TEST_CASE("whatever happens, TCP keeps order, ups and downs alternate, nothing leaks, and equal seeds replay") {
     const auto play = [](uint64_t seed) {
         Random random(seed);
@@ -291,6 +377,8 @@ TEST_CASE("whatever happens, TCP keeps order, ups and downs alternate, nothing l
         constexpr size_t n = 5;
         Cluster cluster(n, network, seed);
         Fabric& fabric = cluster.fabric;
+        fabric.set_bandwidth(1e6);
+        fabric.set_network_card(0, 1.5e6, 5e5);
         uint64_t number = 0;
         for (int i = 0; i < 400; ++i) {
             const size_t a = random.below(n);
@@ -319,7 +407,9 @@ TEST_CASE("whatever happens, TCP keeps order, ups and downs alternate, nothing l
                     if (fabric.running(a)) fabric.dial(a, Fabric::endpoint(b));
                     break;
                 default:
-                    if (fabric.running(a)) cluster.ping(a, b, ++number);
+                    // Some have bytes, so what is closed, cut or dead may still be on the wire.
+                    if (fabric.running(a))
+                        fabric.send(a, b, msg::Ping{++number}, {}, random.chance(0.4) ? random.below(200'000) : 0);
             }
             cluster.run(from_ms(random.uniform(0, 60)));
         }
