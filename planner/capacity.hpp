@@ -72,7 +72,8 @@ struct CapacityBound {
     Operation operation;
 };
 
-/// Of all rates that can be served, none above what is offered, those with the largest Σ weight · log rate.
+/// Of all rates that can be served, none above what is offered, those with the largest Σ weight · log rate. Priorities
+/// are not regarded.
 struct UtilityOptimum {
     double utility = 0;
     double gap = 0;  ///< no rates have more than utility + gap

@@ -111,4 +111,6 @@ TEST_CASE("many sources that end at different times have a bound that still hold
     const double fluid_s = makespan_bound(experiment, make_profile({{10, 1}})).value().fluid_s;
     CHECK(fluid_s >= frames / 200);
     CHECK(fluid_s <= frames / 200 + 1);
+    for (auto& source : experiment.sources) source.rate_per_s = 0.5;  // little to do, until the last has come
+    CHECK(makespan_bound(experiment, make_profile({{10, 1}})).value().fluid_s == doctest::Approx(186 / 0.5));
 }
