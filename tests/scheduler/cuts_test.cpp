@@ -157,7 +157,23 @@ TEST_CASE("a frontier larger than the frame is offered only where moving it take
 
 TEST_CASE("layers that take no time are not worth a cut of their own") {
     CHECK(choose_cuts(chain({0, 50, 0, 50, 0}, {100, 100, 50, 50, 1, 1})) == Cuts{0, 2});
-    CHECK(choose_cuts(chain({0.1, 99.9}, {100, 100, 1})) == Cuts{0});
+    // What is gained is twice the product of the two shares; it must be a hundredth.
+    CHECK(choose_cuts(chain({0.49, 99.51}, {1, 1, 1})) == Cuts{0});
+    CHECK(choose_cuts(chain({0.52, 99.48}, {1, 1, 1})) == Cuts{0, 1});
+}
+
+TEST_CASE("there are never more cuts than a node may tell its remaining time of") {
+    CutCosts costs = chain(std::vector<double>(40, 10), {uint64_t{1} << 50});
+    while (costs.frontier_bytes.size() < 41) costs.frontier_bytes.push_back(costs.frontier_bytes.back() / 2);
+    CHECK(choose_cuts(costs, 1000).size() == cuts_max);  // each is a corner that counts
+    CHECK(choose_cuts(costs, 0) == Cuts{0});
+}
+
+TEST_CASE("times that are none count as nothing, and transfers that never end are avoided") {
+    CHECK(choose_cuts(chain({50, endless, not_a_number, -3, 50}, {9, 9, 9, 9, 9, 9})) == Cuts{0, 1});
+    CutCosts costs = chain({0, 50}, {1000, 0, 0});
+    costs.bytes_per_s = 1e-310;
+    CHECK(choose_cuts(costs) == Cuts{0, 1});
 }
 
 TEST_CASE("the choice is as good as the best of all sets, and has the corners that capacity needs") {

@@ -200,15 +200,15 @@ TEST_CASE("odd runs and odd profiles do no harm") {
     CHECK(zeros.scale() == 2);
 
     LayerClock clock(profile_of({100, 300}), 1);
-    const std::vector<std::vector<Usec>> odd = {
-        {Usec(1)}, {Usec(-1), Usec(5)}, {Usec(0), Usec(0)}, {Usec(1), Usec(2), Usec(3)}};
-    for (int i = 0; i < 9; ++i) {
-        clock.on_run(0, 2, Usec(0), odd[1]);
-        clock.on_run(0, 2, Usec(-7));
-        for (const auto& times : odd) clock.on_run(0, 2, Usec(800), times);
+    int busy_us = 400;
+    for (const std::vector<Usec>& times : std::vector<std::vector<Usec>>{
+             {}, {Usec(5)}, {Usec(-1), Usec(5)}, {Usec(0), Usec(0)}, {Usec(1), Usec(1), Usec(2)}}) {
+        busy_us += 400;
+        for (int i = 0; i < 9; ++i) clock.on_run(0, 2, Usec(busy_us), times);
+        for (int i = 0; i < 9; ++i) clock.on_run(0, 2, Usec(-i), times);
+        CHECK(clock.seconds(0, 1) == doctest::Approx(busy_us * 0.25e-6));
+        CHECK(clock.seconds(1, 2) == doctest::Approx(busy_us * 0.75e-6));
     }
-    CHECK(clock.seconds(0, 1) == doctest::Approx(0.0002));
-    CHECK(clock.seconds(1, 2) == doctest::Approx(0.0006));
 }
 
 TEST_CASE("after any runs, times are finite, not negative, and add up") {
