@@ -18,6 +18,7 @@ NodeRuntime::~NodeRuntime() {
     for (auto& bridge : bridges_) bridge->stop();
     for (auto& camera : cameras_) camera->request_stop();
     if (starter_.joinable()) starter_.join();
+    if (compiler_.joinable()) compiler_.join();
     cameras_.clear();
     lanes_.clear();
     control_.reset();
