@@ -163,7 +163,7 @@ TEST_CASE("capnp decode reads every kind of message with the schema") {
     text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}}, {}));
     CHECK(text.find("limit = 77") != std::string::npos);
     CHECK(text.find("accepted = false") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, {}, {{{}, 5, 6}}, {{7, Usec(888)}}}, {}));
+    text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, 0.5, {}, {{{}, 5, 6}}, {{7, Usec(888)}}}, {}));
     CHECK(text.find("gammaSecondsPerParameter = 0.25") != std::string::npos);
     CHECK(text.find("frames = 6") != std::string::npos);
     CHECK(text.find("timeUsec = 888") != std::string::npos);

@@ -32,7 +32,7 @@ std::vector<std::vector<std::byte>> corpus() {
         msg::Notify{},
         msg::Introduce{member},
         msg::Leave{"bye"},
-        msg::NodeState{1, 2, 1e-9, 4, ContentHash{{1}}, {{}, {}}, {{0, Usec(1)}, {9, Usec(0)}}},
+        msg::NodeState{1, 2, 1e-9, 4, 0, ContentHash{{1}}, {{}, {}}, {{0, Usec(1)}, {9, Usec(0)}}},
         msg::Ack{1, 2, Usec(3), Usec(4), true, {{}, {}}},
         result,
         msg::ResultAck{}};
