@@ -61,10 +61,7 @@ public:
     [[nodiscard]] const FrameLedger& ledger() const { return ledger_; }
     [[nodiscard]] const CoreCounters& counters() const { return counters_; }
     [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
-    /// What the policy decides on.
-    [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }
-    /// The largest weight / admitted rate of the ring, as far as known here.
-    [[nodiscard]] double pressure() const { return pressure_; }
+    [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }  ///< what the policy sees
     /// γ of a member as last reported; 0: unknown, or it cannot compute.
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;
     /// What is known of a peer; nullptr: not connected.
@@ -196,8 +193,7 @@ private:
     bool left_ = false;
     bool idle_told_ = false;
     Instant stop_deadline_ = never;
-    // Valid during on() only.
-    Instant now_{};
+    Instant now_{};  ///< this and the next: during on() only
     EffectSink* sink_ = nullptr;
 };
 
