@@ -22,13 +22,19 @@ ChainCosts::ChainCosts(const ModelProfile& profile) {
     frontier_bytes_.push_back(0);
 }
 
+void ChainCosts::measured(std::span<const double> layer_s) {
+    EDDY_ASSERT(layer_s.size() + 1 == time_before_.size());
+    for (size_t i = 0; i < layer_s.size(); ++i) time_before_[i + 1] = time_before_[i] + from_seconds(layer_s[i]);
+}
+
 namespace {
 double speed(double gamma_s_per_parameter) {
     return std::isfinite(gamma_s_per_parameter) && gamma_s_per_parameter > 0 ? 1.0 / gamma_s_per_parameter : 0.0;
 }
 }  // namespace
 
-uint16_t ar_mdi_cut(const ChainCosts& costs, uint16_t layer, std::span<const double> gammas_s_per_parameter) {
+uint16_t ar_mdi_cut(const ChainCosts& costs, uint16_t layer, std::span<const double> gammas_s_per_parameter,
+                    SharesKind shares) {
     EDDY_ASSERT(layer <= costs.layers() && !gammas_s_per_parameter.empty());
     const double own = speed(gammas_s_per_parameter.front());
     if (own == 0.0) return layer;
@@ -36,10 +42,12 @@ uint16_t ar_mdi_cut(const ChainCosts& costs, uint16_t layer, std::span<const dou
     for (const double gamma : gammas_s_per_parameter) all += speed(gamma);
 
     const uint16_t end = costs.layers();
-    const auto& before = costs.parameters_before_;
-    const double target =
-        static_cast<double>(before[layer]) + static_cast<double>(costs.parameters(layer, end)) * (own / all);
-    const auto distance = [&](uint16_t cut) { return std::abs(static_cast<double>(before[cut]) - target); };
+    const auto work = [&](uint16_t from, uint16_t to) {
+        return shares == SharesKind::parameters ? static_cast<double>(costs.parameters(from, to))
+                                                : to_seconds(costs.time(from, to));
+    };
+    const double share = work(layer, end) * (own / all);
+    const auto distance = [&](uint16_t cut) { return std::abs(work(layer, cut) - share); };
 
     uint16_t best = layer;
     for (uint16_t cut = layer; cut <= end; ++cut) {

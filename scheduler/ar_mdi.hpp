@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "eddy/config.hpp"
 #include "eddy/profile.hpp"
 
 namespace eddy::scheduler {
@@ -20,6 +21,9 @@ class ChainCosts {
 public:
     ChainCosts() = default;
     explicit ChainCosts(const ModelProfile& profile);
+
+    /// From now on these are the layers' times.
+    void measured(std::span<const double> layer_s);
 
     [[nodiscard]] uint16_t layers() const {
         return static_cast<uint16_t>(frontier_bytes_.empty() ? 0 : frontier_bytes_.size() - 1);
@@ -32,7 +36,6 @@ public:
     [[nodiscard]] uint64_t frontier_bytes(uint16_t cut) const { return frontier_bytes_[cut]; }
 
 private:
-    friend uint16_t ar_mdi_cut(const ChainCosts&, uint16_t, std::span<const double>);
     std::vector<uint64_t> parameters_before_;  ///< layers + 1 entries
     std::vector<Usec> time_before_;            ///< layers + 1 entries
     std::vector<uint64_t> frontier_bytes_;     ///< layers + 1 entries; the last is 0: only the result leaves
@@ -42,7 +45,10 @@ private:
 /// means: pass it on untouched. `gammas_s_per_parameter`: γ of the holder first, then of the members it may still meet
 /// before the source; a γ that is not positive and finite belongs to a node that cannot compute. Among cuts equally
 /// near (layers without parameters lie between them) the one with the smallest frontier wins, then the furthest.
+/// `measured`: W is measured time instead of parameters. The shares stay 1/γ: over one chain γ is proportional to the
+/// time of the whole model.
 [[nodiscard]] uint16_t ar_mdi_cut(const ChainCosts& costs, uint16_t layer,
-                                  std::span<const double> gammas_s_per_parameter);
+                                  std::span<const double> gammas_s_per_parameter,
+                                  SharesKind shares = SharesKind::parameters);
 
 }  // namespace eddy::scheduler

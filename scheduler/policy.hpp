@@ -1,56 +1,58 @@
 // What to work on next: the one interface of all scheduling policies.
 //
-// A policy sees queue lengths and decides; it owns nothing and keeps no frames. Pure and deterministic: equal views in
-// equal order give equal decisions. A slot of the paper is any instant at which something changed (a lane or a link
-// fell free, a frame came), so policies are asked then and not by a clock.
+// A policy sees the board and decides; it owns nothing and keeps no frames. Pure and deterministic: equal boards give
+// equal decisions. A slot of the papers is any instant at which something changed (a lane or a link fell free, a frame
+// came), so policies are asked then and not by a clock.
 #pragma once
 
 #include <memory>
 #include <optional>
-#include <span>
 
 #include "eddy/config.hpp"
-#include "eddy/ids.hpp"
-#include "eddy/time.hpp"
+#include "scheduler/board.hpp"
 
 namespace eddy::scheduler {
 
-enum class QueueKind : uint8_t { local, distributed };
-
-/// A queue that holds something is served at least this often, whatever its weight. Max-weight rules promise it only to
-/// queues that keep growing: the last frames of a light source would wait behind an overloaded one for ever.
+/// A queue that holds something is served at least this often, whatever its weight or priority. Max-weight rules promise
+/// it only to queues that keep growing: the last frames of a light source would wait behind an overloaded one for ever.
 inline constexpr Usec starves_after = std::chrono::seconds(1);
 
-/// One source as this node sees it.
-struct SourceView {
-    SourceId source;
-    uint32_t local = 0;          ///< q_l^i: frames to be computed wholly here; 0 unless the source is this node's own
-    uint32_t distributed = 0;    ///< q_n^i
-    uint32_t downstream = 0;     ///< q_{n+1}^i as far as this node knows; 0 if the head of q_n^i would end its way here
-    bool servable = true;        ///< the head of q_n^i can be worked on now: it ends here, or its way on has room
-    bool local_starves = false;  ///< q_l^i holds frames and was not served for starves_after
-    bool distributed_starves = false;  ///< likewise q_n^i
-    uint64_t served = 0;               ///< rises with every pick; the source that waited longest has the smallest
+/// Let a lane compute the head of this queue.
+struct Run {
+    size_t row = 0;
+    size_t queue = 0;
+    std::optional<size_t> until;  ///< this class of the board's costs; absent: as far as AR-MDI's share goes
+    friend bool operator==(const Run&, const Run&) = default;
 };
 
-struct Pick {
-    SourceId source;
-    QueueKind queue = QueueKind::local;
-    friend bool operator==(const Pick&, const Pick&) = default;
+/// Let a link take the head of this queue.
+struct Hop {
+    size_t row = 0;
+    size_t queue = 0;
+    std::optional<NodeId> to;  ///< absent: the successor
+    friend bool operator==(const Hop&, const Hop&) = default;
 };
 
 class Policy {
 public:
     virtual ~Policy() = default;
     [[nodiscard]] virtual const char* name() const = 0;
-    /// The queue that takes the next frame out of an own source's reservoir.
-    [[nodiscard]] virtual QueueKind admit(const SourceView& own) const = 0;
-    /// The queue a free lane serves; nothing: stay idle. Never an empty queue.
-    [[nodiscard]] virtual std::optional<Pick> pick(std::span<const SourceView> views) const = 0;
-};
+    /// The queue that takes the next frame of this row, an own source's, out of the reservoir.
+    [[nodiscard]] virtual size_t admit(const Row& own) const = 0;
+    /// Asked while a lane is free. Nothing: leave it idle. Never an empty queue.
+    [[nodiscard]] virtual std::optional<Run> pick_run(const Board& board) const = 0;
+    /// Asked when anything changed. Never an empty queue, one that ends here, or one without credit and room.
+    [[nodiscard]] virtual std::optional<Hop> pick_hop(const Board& board) const = 0;
+    /// Both want the same queue, and it holds one frame only.
+    [[nodiscard]] virtual bool run_rather(const Board&, const Run&, const Hop&) const { return true; }
 
-/// The starving queue to serve before any policy is asked: of the source served longest ago.
-[[nodiscard]] std::optional<Pick> pick_starving(std::span<const SourceView> views);
+    /// Frames wait at the offered cuts, in one queue each; otherwise in queue_work and queue_outbox.
+    [[nodiscard]] virtual bool uses_cuts() const { return false; }
+    /// The board's workers are to be kept.
+    [[nodiscard]] virtual bool uses_workers() const { return false; }
+    /// Admission follows weights (admission.hpp) beside the queue's bound.
+    [[nodiscard]] virtual bool uses_weights() const { return false; }
+};
 
 [[nodiscard]] std::unique_ptr<Policy> make_policy(PolicyKind kind);
 

@@ -4,19 +4,25 @@
 
 namespace eddy::scheduler {
 
-QueueKind LocalPolicy::admit(const SourceView&) const { return QueueKind::local; }
-
-std::optional<Pick> LocalPolicy::pick(std::span<const SourceView> views) const {
-    const SourceView* best = nullptr;
-    for (const auto& view : views) {
-        if (view.local == 0) continue;
-        if (best == nullptr || view.local > best->local || (view.local == best->local && view.served < best->served))
-            best = &view;
+std::optional<Run> LocalPolicy::pick_run(const Board& board) const {
+    if (auto starving = pick_starving(board)) return starving;
+    std::optional<size_t> best;
+    for (size_t i = 0; i < board.rows.size(); ++i) {
+        const Row& row = board.rows[i];
+        if (row.here[queue_local] == 0) continue;
+        if (!best) {
+            best = i;
+            continue;
+        }
+        const Row& than = board.rows[*best];
+        if (row.here[queue_local] > than.here[queue_local] ||
+            (row.here[queue_local] == than.here[queue_local] && row.served < than.served))
+            best = i;
     }
-    if (best != nullptr) return Pick{best->source, QueueKind::local};
-    // Frames of others may still be here after a change of policy somewhere; they are not left to rot.
-    for (const auto& view : views)
-        if (view.distributed > 0 && view.servable) return Pick{view.source, QueueKind::distributed};
+    if (best) return run_of(board, *best, queue_local);
+    // Frames of others come from nodes with another policy, own ones from links that broke; they are not left to rot.
+    for (size_t i = 0; i < board.rows.size(); ++i)
+        if (board.rows[i].here[queue_work] > 0 && servable(board.rows[i])) return run_of(board, i, queue_work);
     return std::nullopt;
 }
 

@@ -14,39 +14,44 @@
 //   * Where the head of q_n^j would end its way at this node, the backlog behind it is 0: the result is delivered.
 //   * A queue whose way on is full (no credit, no room at the link) is left out until that changes.
 //   * Several streams at one node are several sources, each with its own q_l and q_n.
-//   * Frames that are left behind by (2): a queue not served for starves_after goes first, before any policy is asked
-//     (policy.hpp).
+//   * Frames that are left behind by (2): a queue not served for starves_after goes first (policy.hpp).
+//   * Weights and priorities are not the paper's, and count for nothing.
 #include "scheduler/policies.hpp"
 
 namespace eddy::scheduler {
 
-QueueKind MsMdiPolicy::admit(const SourceView& own) const {
-    return own.local <= own.distributed ? QueueKind::local : QueueKind::distributed;
+size_t MsMdiPolicy::admit(const Row& own) const {
+    return own.here[queue_local] <= own.here[queue_work] ? queue_local : queue_work;
 }
 
-std::optional<Pick> MsMdiPolicy::pick(std::span<const SourceView> views) const {
+std::optional<Run> MsMdiPolicy::pick_run(const Board& board) const {
+    if (auto starving = pick_starving(board)) return starving;
     struct Best {
-        Pick pick;
+        size_t row;
+        size_t queue;
         int64_t weight;
         uint64_t served;
     };
     std::optional<Best> best;
-    const auto offer = [&](const SourceView& view, QueueKind queue, int64_t weight) {
-        const bool local = queue == QueueKind::local;
+    const auto offer = [&](size_t i, size_t queue, int64_t weight) {
+        const uint64_t served = board.rows[i].served;
+        const bool local = queue == queue_local;
         if (best) {
             if (weight < best->weight) return;
-            const bool best_local = best->pick.queue == QueueKind::local;
-            if (weight == best->weight && (best_local != local ? local : best->served <= view.served)) return;
+            const bool best_local = best->queue == queue_local;
+            if (weight == best->weight && (best_local != local ? local : best->served <= served)) return;
         }
-        best = Best{{view.source, queue}, weight, view.served};
+        best = Best{i, queue, weight, served};
     };
-    for (const auto& view : views) {
-        if (view.local > 0) offer(view, QueueKind::local, view.local);
-        if (view.distributed > 0 && view.servable)
-            offer(view, QueueKind::distributed, static_cast<int64_t>(view.distributed) - view.downstream);
+    for (size_t i = 0; i < board.rows.size(); ++i) {
+        const Row& row = board.rows[i];
+        if (row.here[queue_local] > 0) offer(i, queue_local, row.here[queue_local]);
+        if (row.here[queue_work] == 0 || !servable(row)) continue;
+        const bool ends = (row.ends & bit(queue_work)) != 0;
+        offer(i, queue_work, int64_t{row.here[queue_work]} - (ends ? 0 : row.next[queue_work]));
     }
     if (!best) return std::nullopt;
-    return best->pick;
+    return run_of(board, best->row, best->queue);
 }
 
 }  // namespace eddy::scheduler

@@ -30,7 +30,7 @@ SourceModel source_model(const ExperimentSource& source) {
     model.reservoir_frames = source.reservoir_frames;
     if (source.deadline_ms) model.deadline = from_ms(*source.deadline_ms);
     model.weight = source.weight;
-    model.priority = source.priority;
+    model.priority = static_cast<uint8_t>(std::min(source.priority, priority_max));
     return model;
 }
 
@@ -105,7 +105,7 @@ private:
             node.lanes = device.lanes;
             node.has_model = device.has_model;
             node.policy = policy;
-            node.shares = defaults.shares;
+            node.shares = options_.shares;
             node.memory_bytes = device.memory_mb << 20;
             node.queue_frames = defaults.queue_frames;
             node.frame_timeout = from_seconds(defaults.frame_timeout_s);
@@ -299,7 +299,9 @@ double ExperimentRun::throughput_per_s() const {
     return total;
 }
 
-std::vector<PolicyKind> runnable_policies() { return {PolicyKind::local, PolicyKind::ms_mdi}; }
+std::vector<PolicyKind> runnable_policies() {
+    return {PolicyKind::local, PolicyKind::ddi, PolicyKind::ar_mdi, PolicyKind::ms_mdi, PolicyKind::layered};
+}
 
 double window_from_s(const Experiment& experiment) {
     double from_s = experiment.warm_up_s;

@@ -33,6 +33,7 @@ struct ExperimentBounds {
 };
 
 struct ExperimentRunOptions {
+    SharesKind shares = NodeConfig{}.shares;
     uint32_t check_every = 50;  ///< each core checks its invariants after so many events
     /// Told every simulated second; none if empty.
     std::function<void(double simulated_s)> progress;

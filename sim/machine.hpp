@@ -15,7 +15,7 @@
 
 namespace eddy::sim {
 
-inline constexpr size_t timers_max = 4;  ///< of a process
+inline constexpr size_t timers_max = 5;  ///< of a process
 inline constexpr uint32_t no_index = UINT32_MAX;
 
 /// A message that arrived, with what it carried. The host may move from it.

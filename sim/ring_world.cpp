@@ -46,6 +46,7 @@ public:
         if (world_.options_.log) world_.options_.log(index_, level, text);
     }
     void compute(const Job&) override { EDDY_ASSERT(false); }
+    void prepare(std::span<const UnitRange>) override { EDDY_ASSERT(false); }
     void release(BufferId) override { EDDY_ASSERT(false); }
     void deliver(const FrameId&, const Outcome&) override { EDDY_ASSERT(false); }
     void allow_capture(CaptureAllowance) override { EDDY_ASSERT(false); }

@@ -8,6 +8,8 @@
 namespace eddy::sim {
 
 namespace {
+constexpr Usec prepare_takes = from_ms(100);
+
 /// Besides tensors. Of messages without them only results count: receipts, views and heartbeats are small, and take
 /// no room on the wire.
 uint64_t message_bytes(const Message& message) {
@@ -38,8 +40,10 @@ public:
         if (model_.has_model) config.profile = world_.profile_;
         config.time_scale = 1.0 / lanes_.speed();
         for (const auto& source : model_.sources)
-            config.streams.push_back({source.name, source.when_full, source.deadline, source.reservoir_frames});
+            config.streams.push_back({source.name, source.when_full, source.deadline, source.reservoir_frames,
+                                      source.weight > 0 ? source.weight : source.rate_per_s, source.priority});
         config.policy = model_.policy;
+        config.shares = model_.shares;
         config.lanes = model_.lanes;
         config.queue_frames = model_.queue_frames;
         config.frame_timeout = model_.frame_timeout;
@@ -91,6 +95,9 @@ public:
     void compute(const Job& job) override {
         for (const auto& tensor : job.inputs) EDDY_ASSERT(live_.count(tensor.buffer) == 1);
         end_job_at(lanes_.begin(job, now()));
+    }
+    void prepare(std::span<const UnitRange>) override {
+        world_.fabric_.at_process(index_, now() + prepare_takes, [this] { on(ev::Prepared{}); });
     }
     void release(BufferId buffer) override { EDDY_ASSERT(live_.erase(buffer) == 1); }
     void deliver(const FrameId& frame, const Outcome& outcome) override {

@@ -53,6 +53,9 @@ public:
     virtual void disconnect(const NodeId& peer, const std::string& reason) = 0;
     /// Start a job; Computed follows. At most as many at a time as there are lanes.
     virtual void compute(const Job& job) = 0;
+    /// Get ready to run these, one by one and beside what is being computed; Prepared follows, once for all calls so
+    /// far. Other runs are served as well, but their first time may be slow.
+    virtual void prepare(std::span<const UnitRange> runs) = 0;
     /// The core will not use this buffer again.
     virtual void release(BufferId buffer) = 0;
     /// The fate of a frame of this node's own sources, once per frame.

@@ -19,7 +19,7 @@ struct UnitRange {
     friend bool operator==(const UnitRange&, const UnitRange&) = default;
 };
 
-enum class TimerId : uint8_t { ring, state, frames, stop };
+enum class TimerId : uint8_t { ring, state, frames, stop, link };
 
 namespace ev {
 
@@ -90,6 +90,9 @@ struct Computed {
     std::vector<Usec> layer_times;  ///< one per unit of the run; empty if not measured
 };
 
+/// All runs that were to be prepared are fast now, or cannot be made so.
+struct Prepared {};
+
 struct Timer {
     TimerId timer;
 };
@@ -102,6 +105,6 @@ struct Stop {
 }  // namespace ev
 
 using Event = std::variant<ev::Captured, ev::SourceEnded, ev::PeerUp, ev::PeerDown, ev::DialFailed, ev::Received,
-                           ev::Progress, ev::Drained, ev::Computed, ev::Timer, ev::Stop>;
+                           ev::Progress, ev::Drained, ev::Computed, ev::Prepared, ev::Timer, ev::Stop>;
 
 }  // namespace eddy

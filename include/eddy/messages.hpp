@@ -143,6 +143,7 @@ struct NodeState {
     uint64_t as_of_seq = 0;            ///< Work messages of the receiver already counted in `backlog`
     double gamma_s_per_parameter = 0;  ///< 0: cannot compute (no model)
     uint64_t memory_bytes = 0;
+    double pressure = 0;           ///< largest weight / admitted rate of its sources; 0: it has none, or not yet
     ContentHash chain_hash;        ///< all zero: no model, relays only
     std::vector<Backlog> backlog;  ///< at most 4 * sources_max
     std::vector<Remaining> remaining;  ///< at the cuts it offers, layers rising; at most remaining_max

@@ -37,6 +37,7 @@ struct RunOptions {
     std::vector<std::string> policies;
     std::string seeds = "1";
     std::string links;
+    std::string shares;
     std::optional<double> load;
     std::optional<double> warm_up_s;
     std::optional<double> window_s;
@@ -311,6 +312,8 @@ int run_experiments(const RunOptions& options) {
     for (const PolicyKind policy : *policies)
         for (const uint64_t seed : *seeds) {
             sim::ExperimentRunOptions run_options;
+            if (!options.shares.empty())
+                run_options.shares = options.shares == "measured" ? SharesKind::measured : SharesKind::parameters;
             run_options.progress = [&, policy, seed](double s) { progress.told(name_of(policy), seed, s); };
             auto run = sim::run_experiment(experiment, profile, policy, seed, run_options);
             if (!run) {
@@ -347,6 +350,8 @@ void add_sim_run_command(CLI::App& program, Chosen& chosen) {
                         "Scale all sources' rates to this part of what the cluster can carry, for example 0.9");
     command->add_option("--links", options->links, "Which pairs carry frames, instead of what the file says")
         ->check(CLI::IsMember({"ring", "direct"}));
+    command->add_option("--shares", options->shares, "By what ar-mdi and ms-mdi share out a model (default parameters)")
+        ->check(CLI::IsMember({"parameters", "measured"}));
     command->add_option("--warm-up-s", options->warm_up_s, "Instead of the file's");
     command->add_option("--window-s", options->window_s, "Instead of the file's");
     command->add_flag("--trace", options->trace, "With --json: completions, backlog and queues of every second");

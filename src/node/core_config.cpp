@@ -1,11 +1,14 @@
 #include "src/node/core_config.hpp"
 
+#include <algorithm>
+
 namespace eddy::node {
 
 CoreConfig core_config(const NodeConfig& config) {
     CoreConfig core;
     core.seeds = config.seeds;
     core.policy = config.policy;
+    core.shares = config.shares;
     core.lanes = config.lanes;
     core.queue_frames = config.queue_frames;
     core.attempts_max = config.attempts_max;
@@ -17,6 +20,9 @@ CoreConfig core_config(const NodeConfig& config) {
         stream.when_full = source.when_full;
         if (source.deadline_ms) stream.deadline = from_ms(*source.deadline_ms);
         stream.reservoir_frames = source.reservoir_frames;
+        // A source without a weight of its own is worth the rate at which it offers frames: as set, or as measured.
+        stream.weight = source.weight.value_or(source.rate_per_s.value_or(0));
+        stream.priority = static_cast<uint8_t>(std::min(source.priority, priority_max));
         core.streams.push_back(std::move(stream));
     }
     return core;

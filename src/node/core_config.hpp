@@ -15,6 +15,8 @@ struct StreamConfig {
     WhenFull when_full = WhenFull::block;
     Usec deadline = Usec::max();    ///< from capture; max: none
     uint32_t reservoir_frames = 8;  ///< bound of μ
+    double weight = 0;              ///< in frames/s; 0: the rate at which it offers frames
+    uint8_t priority = 0;
 };
 
 struct CoreConfig {
@@ -24,6 +26,7 @@ struct CoreConfig {
     double time_scale = 1.0;  ///< profile times are for a whole core; 1 / duty cycle
     std::vector<StreamConfig> streams;
     PolicyKind policy = PolicyKind::ms_mdi;
+    SharesKind shares = SharesKind::parameters;
     uint32_t lanes = 1;
     uint32_t queue_frames = 8;        ///< bound of each q_l^i and q_n^i
     uint32_t in_flight_frames = 256;  ///< admitted and not finished, per stream

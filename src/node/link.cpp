@@ -11,16 +11,20 @@ bool Link::has_credit(const SourceId& source) const {
     return it == outgoing_.end() ? credit_initial > 0 : it->second.sent < it->second.limit;
 }
 
-bool Link::has_room(uint64_t bytes, Usec round_trip) const {
-    return unacknowledged_.empty() || unacknowledged_bytes_ + bytes <= estimator_.window_bytes(round_trip);
+Instant Link::free_at(Usec round_trip) const {
+    if (unacknowledged_.empty() || unacknowledged_bytes_ < estimator_.window_bytes(round_trip)) return Instant{};
+    if (unacknowledged_.size() > 1 || estimator_.bytes_per_s() <= 0) return never;
+    return busy_until_ - round_trip;
 }
 
-uint64_t Link::send(scheduler::Item item, uint64_t bytes) {
+uint64_t Link::send(scheduler::Item item, uint64_t bytes, Instant now) {
     const SourceId source = item.frame.source;
     EDDY_ASSERT(has_credit(source));
     ++outgoing_[source].sent;
     ++sent_seq_;
-    since_report_.emplace_back(sent_seq_, source);
+    since_report_.push_back({sent_seq_, source, item.layer});
+    if (const double bytes_per_s = estimator_.bytes_per_s(); bytes_per_s > 0)
+        busy_until_ = std::max(busy_until_, now) + from_seconds(static_cast<double>(bytes) / bytes_per_s);
     if (since_report_.size() > sources_max * 4) since_report_.pop_front();
     bytes_of_[sent_seq_] = bytes;
     unacknowledged_bytes_ += bytes;
@@ -66,25 +70,8 @@ bool Link::on_state(const msg::NodeState& state, Instant now) {
     state_ = state;
     state_at_ = now;
     state_known_ = true;
-    reported_.clear();
-    for (const auto& backlog : state.backlog) {
-        if (reported_.size() >= sources_max && reported_.count(backlog.source) == 0) break;
-        uint32_t& frames = reported_[backlog.source];
-        frames += std::min(backlog.frames, UINT32_MAX / 2 - frames);
-    }
-    while (!since_report_.empty() && since_report_.front().first <= state.as_of_seq) since_report_.pop_front();
+    while (!since_report_.empty() && since_report_.front().seq <= state.as_of_seq) since_report_.pop_front();
     return true;
-}
-
-uint32_t Link::backlog(const SourceId& source, Instant now) const {
-    uint32_t frames = 0;
-    if (state_known_ && now - state_at_ <= view_expires) {
-        const auto it = reported_.find(source);
-        if (it != reported_.end()) frames = it->second;
-    }
-    for (const auto& [seq, sent] : since_report_)
-        if (sent == source) ++frames;
-    return frames;
 }
 
 bool Link::accepts(const msg::Work& work) const {

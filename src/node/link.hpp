@@ -25,10 +25,12 @@ public:
 
     // -- work going out --------------------------------------------------------------------------------------------
     [[nodiscard]] bool has_credit(const SourceId& source) const;
-    /// Room for `bytes` more: max(one message, 2·RTT·bandwidth) unacknowledged at most.
-    [[nodiscard]] bool has_room(uint64_t bytes, Usec round_trip) const;
+    /// From when on the link takes another message: nothing is unacknowledged, or less than 2·RTT·bandwidth, or one
+    /// message whose last byte will have left within a round trip, so that the link need not wait for its receipt.
+    /// `never`: a receipt must come first.
+    [[nodiscard]] Instant free_at(Usec round_trip) const;
     /// Books the item as sent and returns its sequence number. The link holds the item until its receipt.
-    uint64_t send(scheduler::Item item, uint64_t bytes);
+    uint64_t send(scheduler::Item item, uint64_t bytes, Instant now);
     struct Receipt {
         std::vector<scheduler::Item> accepted;
         std::optional<scheduler::Item> refused;
@@ -49,8 +51,14 @@ public:
     [[nodiscard]] const msg::NodeState& state() const { return state_; }
     [[nodiscard]] bool state_known() const { return state_known_; }
     [[nodiscard]] Instant state_at() const { return state_at_; }
-    /// q_{n+1}^j: reported plus sent since; only what was sent if the report is stale.
-    [[nodiscard]] uint32_t backlog(const SourceId& source, Instant now) const;
+    [[nodiscard]] bool state_fresh(Instant now) const { return state_known_ && now - state_at_ <= view_expires; }
+    /// What waits there: reported, unless the report is stale, and sent since; a source and layer may come repeatedly.
+    template <class Visit>  ///< (const SourceId&, uint16_t layer, uint32_t frames)
+    void each_backlog(Instant now, Visit visit) const {
+        if (state_fresh(now))
+            for (const auto& backlog : state_.backlog) visit(backlog.source, backlog.layer, backlog.frames);
+        for (const auto& sent : since_report_) visit(sent.source, sent.layer, 1U);
+    }
 
     // -- work coming in --------------------------------------------------------------------------------------------
     /// Checks the sequence number and the credit. False: the neighbour broke the protocol.
@@ -82,12 +90,17 @@ private:
     std::map<uint64_t, uint64_t> bytes_of_;  ///< of unacknowledged messages, by sequence number
     uint64_t unacknowledged_bytes_ = 0;
     std::map<SourceId, Outgoing> outgoing_;
-    std::deque<std::pair<uint64_t, SourceId>> since_report_;  ///< sent and not yet in the neighbour's report
+    struct Sent {
+        uint64_t seq;
+        SourceId source;
+        uint16_t layer;
+    };
+    std::deque<Sent> since_report_;  ///< and not yet in the neighbour's report; bounded
+    Instant busy_until_{};           ///< when the last byte sent will have left, by the estimated bandwidth
     LinkEstimator estimator_;
     msg::NodeState state_;
     Instant state_at_{};
     bool state_known_ = false;
-    std::map<SourceId, uint32_t> reported_;
     uint64_t received_seq_ = 0;
     std::map<SourceId, Incoming> incoming_;
     std::map<SourceId, uint64_t> ungiven_;

@@ -2,6 +2,7 @@
 #include "src/node/node_core.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace eddy::node {
 
@@ -21,13 +22,21 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       costs_(config_.profile),
       ring_(ring_config(config_), seed),
       ledger_(config_.self.id, config_.self.incarnation, config_.streams.size()),
-      meter_(config_.time_scale, costs_.time(0, costs_.layers())),
+      clock_(config_.profile, config_.time_scale),
       stream_count_(static_cast<uint16_t>(config_.streams.size())),
-      streams_(config_.streams.size()) {
+      streams_(config_.streams.size()),
+      queues_(policy_->uses_cuts() ? 1 : 2,
+              [this](const Item& item) { return scheduler::HeadFacts{ends_here(item), !can_compute(item)}; }) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
     EDDY_ASSERT(config_.streams.size() < sources_max);
     EDDY_ASSERT(config_.streams.empty() || costs_.layers() > 0);
-    for (uint16_t i = 0; i < stream_count_; ++i) queues_[{config_.self.id, StreamId{i}}];
+    queues_.board().queue_frames = config_.queue_frames;
+    for (uint16_t i = 0; i < stream_count_; ++i) {
+        auto& row = queues_.board().rows[queues_.open({config_.self.id, StreamId{i}})];
+        row.own = true;
+        row.priority = config_.streams[i].priority;
+    }
+    refresh_costs();
 }
 
 void NodeCore::start(Instant now, EffectSink& sink) {
@@ -77,6 +86,8 @@ void NodeCore::members_changed() {
         lost = true;
     }
     if (lost) retry_all_away("a node was lost");
+    queues_.look_again();  // where a way ends depends on who is there
+    refresh_costs();
 }
 
 void NodeCore::take_back(Link& link) {
@@ -105,6 +116,7 @@ void NodeCore::handle(const ev::Captured& e) {
         sink_->allow_capture({e.stream, 1});
         return settle(ledger_.id(e.stream, e.k), FrameState::dropped, "stopping");
     }
+    stream.offered.count(now_, 1.0 + static_cast<double>(e.missed));
     stream.reservoir.push_back(e.k);
     if (stream.reservoir.size() <= config.reservoir_frames) return;
     const bool newest = config.when_full == WhenFull::drop_newest;
@@ -188,8 +200,8 @@ void NodeCore::handle(const ev::Computed& e) {
         buffers_.release(e.outputs, *sink_);
         return give_up(item, "compute_failed", false);
     }
-    meter_.on_run(e.busy,
-                  costs_.time(static_cast<uint16_t>(running.units.first), static_cast<uint16_t>(running.units.last)));
+    clock_.on_run(static_cast<uint16_t>(running.units.first), static_cast<uint16_t>(running.units.last), e.busy,
+                  e.layer_times);
     if (running.units.last == costs_.layers()) {
         EDDY_ASSERT(e.inference.has_value());
         buffers_.release(e.outputs, *sink_);
@@ -198,7 +210,18 @@ void NodeCore::handle(const ev::Computed& e) {
     item.layer = static_cast<uint16_t>(running.units.last);
     item.tensors = e.outputs;
     item.since = now_;
-    to_outbox(std::move(item));
+    const size_t row = open_row(item.frame.source);
+    const size_t queue = policy_->uses_cuts() ? queue_of(item) : scheduler::queue_outbox;
+    queues_.push_back(row, queue, std::move(item), now_);
+    state_dirty_ = true;
+}
+
+void NodeCore::handle(const ev::Prepared&) {
+    if (next_cuts_.empty()) return;
+    cuts_ = std::exchange(next_cuts_, {});
+    refresh_costs();
+    queues_.regroup(cuts_.size(), [this](const Item& item) { return queue_of(item); });
+    view_dirty_ = state_dirty_ = true;
 }
 
 void NodeCore::handle(const ev::Timer& e) {
@@ -209,8 +232,16 @@ void NodeCore::handle(const ev::Timer& e) {
             break;
         case TimerId::frames:
             check_deadlines();
+            discard_dead_heads();
+            queues_.mark_starving(now_);
+            close_idle_rows();
+            refresh_costs();
+            refresh_pressure();
+            choose_cuts();
+            view_dirty_ = true;  // a report may have grown too old
             sink_->arm(TimerId::frames, now_ + frames_every);
             break;
+        case TimerId::link: link_armed_ = never; break;
         case TimerId::state:
         case TimerId::stop: break;  // send_states() and update_stop() follow every event
     }
@@ -231,7 +262,7 @@ void NodeCore::handle(const ev::Stop& e) {
 }
 
 double NodeCore::gamma_s_per_parameter(const NodeId& member) const {
-    if (member == config_.self.id) return config_.profile.gamma_s_per_parameter() * meter_.scale();
+    if (member == config_.self.id) return config_.profile.gamma_s_per_parameter() * clock_.scale();
     const auto it = links_.find(member);
     return it == links_.end() ? 0 : it->second.state().gamma_s_per_parameter;
 }
@@ -243,14 +274,15 @@ const Link* NodeCore::link(const NodeId& peer) const {
 
 std::vector<QueueLengths> NodeCore::queue_lengths() const {
     std::vector<QueueLengths> lengths;
-    for (const auto& [source, queues] : queues_) {
+    const bool outbox = !policy_->uses_cuts();
+    for (size_t i = 0; i < queues_.board().rows.size(); ++i) {
+        const auto& row = queues_.board().rows[i];
         QueueLengths length;
-        length.source = source;
-        if (source.node == config_.self.id)
-            length.reservoir = static_cast<uint32_t>(streams_[source.stream.value].reservoir.size());
-        length.local = static_cast<uint32_t>(queues.local.size());
-        length.distributed = static_cast<uint32_t>(queues.distributed.size());
-        length.outbox = static_cast<uint32_t>(queues.outbox.size());
+        length.source = row.source;
+        if (row.own) length.reservoir = static_cast<uint32_t>(streams_[row.source.stream.value].reservoir.size());
+        length.local = row.here[scheduler::queue_local];
+        length.outbox = outbox ? row.here[scheduler::queue_outbox] : 0;
+        length.distributed = queues_.frames(i) - length.local - length.outbox;
         lengths.push_back(length);
     }
     return lengths;
@@ -260,17 +292,15 @@ void NodeCore::check_invariants() const {
     ring_.check_invariants();
     ledger_.check_invariants();
     EDDY_ASSERT(lanes_.size() <= config_.lanes);
-    EDDY_ASSERT(queues_.size() <= sources_max);
+    queues_.check_invariants();
     uint64_t held = ledger_.open_frames();
-    for (const auto& [source, queues] : queues_) {
-        EDDY_ASSERT(queues.local.size() <= config_.queue_frames);
-        EDDY_ASSERT(source.node == config_.self.id || queues.local.empty());
-        for (const auto* queue : {&queues.local, &queues.distributed, &queues.outbox})
-            for (const auto& item : *queue) {
-                EDDY_ASSERT(item.frame.source == source);
-                held += item.tensors.size();
-            }
-    }
+    queues_.each([&](size_t row, size_t queue, const Item& item) {
+        const auto& r = queues_.board().rows[row];
+        EDDY_ASSERT(r.own == (item.frame.source.node == config_.self.id));
+        EDDY_ASSERT(queue != scheduler::queue_local || (r.own && r.here[queue] <= config_.queue_frames));
+        EDDY_ASSERT(policy_->uses_cuts() == false || queue == queue_of(item));
+        held += item.tensors.size();
+    });
     for (const auto& [job, running] : lanes_) held += running.item.tensors.size();
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) held += item.tensors.size();

@@ -1,16 +1,16 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
 // Life of a frame here (design: "The life of a frame"):
-//   Captured -> reservoir -> q_l or q_n (policy) -> lane (policy, AR-MDI cut) -> outbox -> successor … -> Result ->
+//   Captured -> reservoir -> queue (policy, admission) -> lane and link in turn (policy) -> successor … -> Result ->
 //   outcome
 //
 // Custody in this form: the source keeps the pixels of every frame until its outcome; a node keeps an activation until
 // the next node's receipt. If a connection breaks, what had no receipt is queued again here; if the ring loses a
 // member, sources send their open frames again under a higher attempt. The first result wins.
 //
-// Bounds: reservoir, q_l and q_n per source (`queue_frames`, plus one per neighbour for the credit that needs no grant,
-// plus what comes back from a broken link), outbox, receipts, results without acknowledgement. Thread: one, the
-// caller's.
+// Bounds: reservoir; every queue of a source, and of a foreign source all together: `queue_frames`, plus one per
+// neighbour for the credit that needs no grant, plus one per lane, plus what comes back from a broken link; outbox,
+// receipts, results without acknowledgement. Thread: one, the caller's.
 #pragma once
 
 #include <deque>
@@ -18,13 +18,15 @@
 #include <set>
 
 #include "ring/ring.hpp"
+#include "scheduler/admission.hpp"
 #include "scheduler/ar_mdi.hpp"
-#include "scheduler/item.hpp"
+#include "scheduler/cuts.hpp"
+#include "scheduler/layer_clock.hpp"
 #include "scheduler/policy.hpp"
+#include "scheduler/queue_set.hpp"
 #include "src/node/buffers.hpp"
 #include "src/node/frame_ledger.hpp"
 #include "src/node/link.hpp"
-#include "src/node/speed_meter.hpp"
 
 namespace eddy::node {
 
@@ -44,7 +46,7 @@ struct QueueLengths {
     SourceId source;
     uint32_t reservoir = 0;
     uint32_t local = 0;
-    uint32_t distributed = 0;
+    uint32_t distributed = 0;  ///< to be worked on, at whatever cut
     uint32_t outbox = 0;
 };
 
@@ -59,6 +61,10 @@ public:
     [[nodiscard]] const FrameLedger& ledger() const { return ledger_; }
     [[nodiscard]] const CoreCounters& counters() const { return counters_; }
     [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
+    /// What the policy decides on.
+    [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }
+    /// The largest weight / admitted rate of the ring, as far as known here.
+    [[nodiscard]] double pressure() const { return pressure_; }
     /// γ of a member as last reported; 0: unknown, or it cannot compute.
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;
     /// What is known of a peer; nullptr: not connected.
@@ -71,24 +77,18 @@ public:
 
 private:
     using Item = scheduler::Item;
-    struct Queues {
-        std::deque<Item> local;
-        std::deque<Item> distributed;
-        std::deque<Item> outbox;  ///< computed or relayed, waiting for the link to the successor
-        uint64_t served = 0;
-        Instant local_served{};
-        Instant distributed_served{};
-    };
     struct Running {
         Item item;
         UnitRange units;
-        bool whole_model = false;
     };
     struct Stream {
         std::deque<uint64_t> reservoir;  ///< μ: frame numbers
         std::deque<uint64_t> again;      ///< to be sent another time; bounded by the frames in flight
         bool ended = false;
+        scheduler::RateMeter offered{rate_memory};
+        scheduler::RateMeter admitted{rate_memory};
     };
+    static constexpr Usec rate_memory = std::chrono::seconds(4);
 
     // events (node_core.cpp)
     void handle(const ev::Captured& e);
@@ -100,6 +100,7 @@ private:
     void handle(const ev::Progress& e);
     void handle(const ev::Drained& e);
     void handle(const ev::Computed& e);
+    void handle(const ev::Prepared& e);
     void handle(const ev::Timer& e);
     void handle(const ev::Stop& e);
     // messages (node_messages.cpp)
@@ -121,21 +122,34 @@ private:
     // scheduling (node_schedule.cpp)
     void pump();
     bool admit_frames();
-    bool start_work();
-    bool start_one(const scheduler::Pick& pick);
-    bool forward_ready();
-    [[nodiscard]] bool can_send(const Item& item) const;
-    void send_work(Item item);
-    void start_job(Item item, uint16_t cut, bool whole_model);
-    [[nodiscard]] scheduler::SourceView view(const SourceId& source, const Queues& queues) const;
+    void admit_frame(StreamId stream, size_t row, size_t queue, bool again);
+    bool move_one();
+    bool move_stuck();
+    void start_run(const scheduler::Run& run);
+    void start_hop(const scheduler::Hop& hop);
+    [[nodiscard]] std::optional<Item> take(size_t row, size_t queue);
+    void start_job(Item item, uint16_t until);
+    void send_work(Item item, const NodeId& to);
+    void discard_dead_heads();
     [[nodiscard]] bool ends_here(const Item& item) const;
     [[nodiscard]] uint16_t cut_for(const Item& item) const;
     [[nodiscard]] bool dead(const Item& item) const;
     [[nodiscard]] bool can_compute(const Item& item) const;
+    // what the policy sees (node_view.cpp)
+    void refresh_view();
+    void refresh_costs();
+    void refresh_link();
+    void refresh_workers();
+    void choose_cuts();
+    void close_idle_rows();
+    [[nodiscard]] Link* successor_link();
+    [[nodiscard]] size_t queue_of(const Item& item) const;
+    [[nodiscard]] double want(StreamId stream) const;
+    void refresh_pressure();
+    [[nodiscard]] std::vector<msg::Remaining> remaining() const;
+    size_t open_row(const SourceId& source);
     // frames (node_frames.cpp)
-    void to_outbox(Item item);
     void requeue(Item item);
-    void drop_item(const Item& item);
     void finish(const Item& item, const Inference& inference);
     void give_up(const Item& item, const std::string& reason, bool expired);
     void send_result(const NodeId& source, msg::Result result);
@@ -152,10 +166,16 @@ private:
     ring::Ring ring_;
     FrameLedger ledger_;
     Buffers buffers_;
-    SpeedMeter meter_;
+    scheduler::LayerClock clock_;
     const uint16_t stream_count_;
     std::vector<Stream> streams_;
-    std::map<SourceId, Queues> queues_;                       ///< bounded: sources_max
+    scheduler::QueueSet queues_;
+    std::vector<uint16_t> cuts_{0};       ///< offered; of policies that use none: the frame
+    std::vector<uint16_t> next_cuts_;     ///< being prepared; empty: none
+    scheduler::CutCosts cut_costs_;       ///< what cuts_ or next_cuts_ were chosen by
+    std::map<FrameId, NodeId> given_;     ///< own frames at workers, of policies that use workers
+    double pressure_ = 0;                 ///< largest w / r of the ring, as far as known
+    bool view_dirty_ = true;              ///< the board's picture of the successor is to be made again
     std::map<NodeId, Link> links_;                            ///< one per connected peer
     std::map<JobId, Running> lanes_;                          ///< at most config_.lanes
     std::map<FrameId, uint32_t> newest_attempt_;              ///< of frames seen lately; bounded
@@ -164,13 +184,14 @@ private:
     std::map<FrameId, msg::Result> unacknowledged_results_;  ///< bounded
     CoreCounters counters_;
     uint64_t next_job_ = 1;
-    uint64_t served_ = 0;
     uint64_t state_sequence_ = 0;
     Instant states_sent_{};
+    Instant far_states_sent_{};
     bool state_dirty_ = false;
     uint64_t ring_epoch_ = 0;
     std::map<NodeId, Incarnation> members_;  ///< as of ring_epoch_
     Instant ring_armed_ = never;
+    Instant link_armed_ = never;
     bool stopping_ = false;
     bool left_ = false;
     bool idle_told_ = false;

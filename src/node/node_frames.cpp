@@ -9,11 +9,11 @@ namespace {
 constexpr size_t results_max = 1024;
 }
 
-void NodeCore::to_outbox(Item item) { queues_[item.frame.source].outbox.push_back(std::move(item)); }
-
 void NodeCore::requeue(Item item) {
     item.since = now_;
-    queues_[item.frame.source].distributed.push_front(std::move(item));
+    const size_t row = open_row(item.frame.source);
+    const size_t queue = queue_of(item);
+    queues_.push_front(row, queue, std::move(item), now_);
     state_dirty_ = true;
 }
 
@@ -25,11 +25,6 @@ bool NodeCore::dead(const Item& item) const {
     }
     const auto it = newest_attempt_.find(item.frame);
     return it != newest_attempt_.end() && item.attempt < it->second;
-}
-
-void NodeCore::drop_item(const Item& item) {
-    ++counters_.work_stale;
-    buffers_.release(item.tensors, *sink_);
 }
 
 void NodeCore::finish(const Item& item, const Inference& inference) {
@@ -105,9 +100,7 @@ void NodeCore::retry(const FrameId& frame, const std::string& reason) {
 
 std::set<FrameId> NodeCore::frames_here() const {
     std::set<FrameId> here;
-    for (const auto& [source, queues] : queues_)
-        for (const auto* queue : {&queues.local, &queues.distributed, &queues.outbox})
-            for (const auto& item : *queue) here.insert(item.frame);
+    queues_.each([&](size_t, size_t, const Item& item) { here.insert(item.frame); });
     for (const auto& [job, running] : lanes_) here.insert(running.item.frame);
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) here.insert(item.frame);
@@ -162,9 +155,7 @@ void NodeCore::update_stop() {
         left_ = true;
         ring_.leave("it was stopped", now_, *sink_);
     }
-    bool busy = !lanes_.empty();
-    for (const auto& [source, queues] : queues_)
-        busy |= !queues.local.empty() || !queues.distributed.empty() || !queues.outbox.empty();
+    bool busy = !lanes_.empty() || queues_.frames() > 0;
     for (const auto& [peer, link] : links_) busy |= !link.unacknowledged().empty();
     for (const auto& [frame, result] : unacknowledged_results_) busy |= links_.count(frame.source.node) != 0;
     if (busy && !late) return;

@@ -7,6 +7,7 @@ namespace eddy::node {
 
 namespace {
 constexpr size_t seen_max = 8192;
+constexpr uint64_t credit_window = 8;  // granted and not used, per neighbour and source
 constexpr Usec state_every_min = from_ms(10);   // on change, at most 100/s
 constexpr Usec state_every_max = from_ms(400);  // unasked, well before a view expires
 Usec clamp(Usec d) { return std::clamp(d, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
@@ -57,7 +58,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
     state_dirty_ = true;
     msg::Ack ack{work.seq, e.bytes, e.first_byte.time_since_epoch(), e.last_byte.time_since_epoch(), true, {}};
     const auto why_not = objection(e, work);
-    const bool room = queues_.count(work.frame.source) != 0 || queues_.size() < sources_max;
+    const bool room = queues_.find(work.frame.source).has_value() || !queues_.full();
     if (why_not || !room || left_) {
         if (why_not) {
             ++counters_.protocol_errors;
@@ -84,7 +85,10 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
     item.so_far = {clamp(work.so_far.waiting), clamp(work.so_far.computing)};
     item.since = e.last_byte;
     if (work.deadline_left != Usec::max()) item.deadline = now_ + clamp(work.deadline_left);
-    queues_[work.frame.source].distributed.push_back(std::move(item));
+    const size_t row = open_row(work.frame.source);
+    if (!queues_.board().rows[row].own) queues_.board().rows[row].priority = work.priority;
+    const size_t queue = queue_of(item);
+    queues_.push_back(row, queue, std::move(item), now_);
     send_ack(e.peer, link, ack);
 }
 
@@ -95,7 +99,12 @@ void NodeCore::send_ack(const NodeId& peer, Link& link, msg::Ack ack) {
 
 void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
     buffers_.release(e.tensors, *sink_);
-    auto receipt = links_.at(e.peer).on_ack(ack);
+    Link& link = links_.at(e.peer);
+    auto receipt = link.on_ack(ack);
+    if (&link == successor_link())
+        for (const auto& credit : ack.credits)
+            if (const auto row = queues_.find(credit.source))
+                queues_.board().rows[*row].credit = link.has_credit(credit.source);
     for (const auto& item : receipt.accepted) buffers_.release(item.tensors, *sink_);
     if (!receipt.refused) return;
     ++counters_.work_refused;
@@ -110,7 +119,11 @@ void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
 
 void NodeCore::receive(const ev::Received& e, const msg::NodeState& state) {
     buffers_.release(e.tensors, *sink_);
-    links_.at(e.peer).on_state(state, now_);
+    Link& link = links_.at(e.peer);
+    const bool first = !link.state_known();
+    if (!link.on_state(state, now_) || &link != successor_link()) return;
+    view_dirty_ = true;
+    if (first) refresh_costs();
 }
 
 void NodeCore::receive(const ev::Received& e, const msg::Result& result) {
@@ -142,20 +155,27 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
     if (ack.frame.source.node == e.peer) unacknowledged_results_.erase(ack.frame);
 }
 
-// A source's free slots are granted to whoever feeds it; what is granted is taken, so that the queue's bound holds
-// whatever the neighbours do with it.
+// A source's free slots are granted to whoever feeds it now; what is granted is taken, so that the queue's bound holds
+// whatever the neighbour does with it. A former predecessor keeps what it was given, at most credit_window: it would
+// otherwise hold back its successor for ever.
 void NodeCore::grant_credits() {
     if (left_) return;
-    for (const auto& [source, queues] : queues_) {
+    // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
+    const uint64_t source_frames = uint64_t{config_.queue_frames} * (policy_->uses_cuts() ? scheduler::cuts_default : 1);
+    for (size_t row = 0; row < queues_.board().rows.size(); ++row) {
+        const SourceId source = queues_.board().rows[row].source;
         std::vector<Link*> feeders;
-        uint64_t taken = queues.distributed.size();
+        uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
         for (auto& [peer, link] : links_) {
-            if (!link.feeds(source)) continue;
+            if (!link.feeds(source) || (!policy_->uses_workers() && ring_.predecessor() != peer)) continue;
             taken += link.outstanding(source);
             feeders.push_back(&link);
         }
-        for (size_t i = 0; !feeders.empty() && taken < config_.queue_frames; ++i, ++taken)
-            feeders[i % feeders.size()]->grant(source, 1);
+        if (feeders.empty()) continue;
+        for (const auto& [job, running] : lanes_)  // what has layers left comes back to a queue
+            if (running.item.frame.source == source && running.units.last < costs_.layers()) ++taken;
+        for (Link* link : feeders)
+            for (; taken < source_frames && link->outstanding(source) < credit_window; ++taken) link->grant(source, 1);
     }
     for (auto& [peer, link] : links_)
         if (link.has_grants()) send_ack(peer, link, {link.received_seq(), 0, Usec{0}, Usec{0}, true, {}});
@@ -168,11 +188,17 @@ msg::NodeState NodeCore::state_for(const Link& link) {
     state.gamma_s_per_parameter = costs_.layers() == 0 ? 0 : gamma_s_per_parameter(config_.self.id);
     state.memory_bytes = config_.memory_bytes;
     state.chain_hash = config_.profile.chain_hash;
-    for (const auto& [source, queues] : queues_) {
+    state.pressure = 0;
+    for (uint16_t i = 0; i < stream_count_; ++i)
+        if (!streams_[i].reservoir.empty()) state.pressure = std::max(state.pressure, want(StreamId{i}));
+    state.remaining = remaining();
+    const auto& rows = queues_.board().rows;
+    for (size_t row = 0; row < rows.size(); ++row) {
         std::map<uint16_t, uint32_t> by_layer;
-        for (const auto& item : queues.distributed) ++by_layer[item.layer];
+        for (size_t queue = 0; queue < (policy_->uses_cuts() ? cuts_.size() : 1); ++queue)
+            for (const auto& item : queues_.queue(row, queue)) ++by_layer[item.layer];
         for (const auto& [layer, frames] : by_layer)
-            if (state.backlog.size() < 4 * sources_max) state.backlog.push_back({source, layer, frames});
+            if (state.backlog.size() < 4 * sources_max) state.backlog.push_back({rows[row].source, layer, frames});
     }
     return state;
 }
@@ -185,9 +211,14 @@ void NodeCore::send_states() {
     }
     states_sent_ = now_;
     state_dirty_ = false;
-    // In a big ring there are connections that have nothing to do with frames.
-    for (const auto& [peer, link] : links_)
-        if (ring_.is_member(peer) || link.received_seq() > 0) sink_->send(peer, state_for(link), {});
+    const bool far = now_ - far_states_sent_ >= state_every_max;
+    if (far) far_states_sent_ = now_;
+    // Backlogs matter to those that send frames here; to the others speed and pressure do, which change slowly. In a big
+    // ring there are connections that have nothing to do with frames.
+    for (const auto& [peer, link] : links_) {
+        const bool near = link.received_seq() > 0 || ring_.predecessor() == peer;
+        if (near || (far && ring_.is_member(peer))) sink_->send(peer, state_for(link), {});
+    }
     sink_->arm(TimerId::state, now_ + state_every_max);
 }
 

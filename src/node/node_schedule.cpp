@@ -6,8 +6,6 @@
 namespace eddy::node {
 
 namespace {
-/// Activations of one source that may wait for the link; beyond it, computing more would only fill memory.
-constexpr size_t outbox_frames = 2;
 constexpr uint64_t header_bytes = 512;
 
 uint64_t message_bytes(const scheduler::Item& item) {
@@ -18,8 +16,13 @@ uint64_t message_bytes(const scheduler::Item& item) {
 }  // namespace
 
 void NodeCore::pump() {
+    if (view_dirty_) refresh_view();
     // Each round moves at least one frame a step further, so this ends.
-    while (admit_frames() || forward_ready() || start_work()) {
+    while (admit_frames() || move_one()) {
+    }
+    if (Link* link = successor_link(); link != nullptr && !queues_.board().link) {
+        const Instant free = link->free_at(ring_.round_trip(*ring_.successor()));
+        if (free != never && free > now_ && free != link_armed_) sink_->arm(TimerId::link, link_armed_ = free);
     }
 }
 
@@ -31,121 +34,144 @@ bool NodeCore::admit_frames() {
         while (!stream.again.empty() && ledger_.find(ledger_.id(id, stream.again.front())) == nullptr)
             stream.again.pop_front();
         if (stream.again.empty() && stream.reservoir.empty()) continue;
-        const SourceId source{config_.self.id, id};
-        Queues& queues = queues_.at(source);
-        const auto open = ledger_.open(id).size() - stream.reservoir.size();
+        const size_t row = *queues_.find({config_.self.id, id});
         const bool again = !stream.again.empty();
+        const auto open = ledger_.open(id).size() - stream.reservoir.size();
         if (!again && open >= config_.in_flight_frames) continue;
-        const auto kind = policy_->admit(view(source, queues));
-        auto& queue = kind == scheduler::QueueKind::local ? queues.local : queues.distributed;
-        if (queue.size() >= config_.queue_frames) continue;
-        auto& from = again ? stream.again : stream.reservoir;
-        const FrameId frame = ledger_.id(id, from.front());
-        from.pop_front();
-        FrameRecord& record = *ledger_.find(frame);
-        ledger_.admit(record, id, now_);
-        if (!again) sink_->allow_capture({id, 1});
-        Item item;
-        item.frame = frame;
-        item.attempt = record.attempts;
-        item.chain_hash = config_.profile.chain_hash;
-        item.tensors = {record.raw};
-        buffers_.retain(record.raw);
-        item.since = again ? now_ : record.captured_at;
-        item.deadline = record.deadline;
-        queue.push_back(std::move(item));
-        state_dirty_ = moved = true;
+        const auto& lengths = queues_.board().rows[row];
+        const size_t queue = policy_->admit(lengths);
+        const double most = policy_->uses_weights()
+                                ? scheduler::admitted_frames(want(id), pressure_, config_.queue_frames)
+                                : config_.queue_frames;
+        if (lengths.here[queue] >= most || lengths.here[queue] >= config_.queue_frames) continue;
+        admit_frame(id, row, queue, again);
+        moved = true;
     }
     return moved;
 }
 
-scheduler::SourceView NodeCore::view(const SourceId& source, const Queues& queues) const {
-    scheduler::SourceView view;
-    view.source = source;
-    view.local = static_cast<uint32_t>(queues.local.size());
-    view.distributed = static_cast<uint32_t>(queues.distributed.size());
-    view.served = queues.served;
-    const auto starves = [&](const std::deque<Item>& queue, Instant served) {
-        return !queue.empty() && now_ - std::max(served, queue.front().since) >= scheduler::starves_after;
-    };
-    view.local_starves = starves(queues.local, queues.local_served);
-    view.distributed_starves = starves(queues.distributed, queues.distributed_served);
-    if (queues.distributed.empty()) return view;
-    const Item& head = queues.distributed.front();
-    if (ends_here(head)) return view;
-    view.servable = queues.outbox.size() < outbox_frames;
-    const auto link = links_.find(*ring_.successor());
-    if (link != links_.end()) view.downstream = link->second.backlog(source, now_);
-    return view;
-}
-
-bool NodeCore::start_work() {
-    if (lanes_.size() >= config_.lanes) return false;
-    std::vector<scheduler::SourceView> views;
-    for (const auto& [source, queues] : queues_)
-        if (!queues.local.empty() || !queues.distributed.empty()) views.push_back(view(source, queues));
-    auto pick = scheduler::pick_starving(views);
-    if (!pick) pick = policy_->pick(views);
-    return pick && start_one(*pick);
-}
-
-bool NodeCore::start_one(const scheduler::Pick& pick) {
-    Queues& queues = queues_.at(pick.source);
-    const bool local = pick.queue == scheduler::QueueKind::local;
-    auto& queue = local ? queues.local : queues.distributed;
-    EDDY_ASSERT(!queue.empty());
-    Item item = std::move(queue.front());
-    queue.pop_front();
-    queues.served = ++served_;
-    (local ? queues.local_served : queues.distributed_served) = now_;
+void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
+    Stream& stream = streams_[id.value];
+    auto& from = again ? stream.again : stream.reservoir;
+    const FrameId frame = ledger_.id(id, from.front());
+    from.pop_front();
+    FrameRecord& record = *ledger_.find(frame);
+    ledger_.admit(record, id, now_);
+    if (!again) {
+        sink_->allow_capture({id, 1});
+        stream.admitted.count(now_);
+    }
+    Item item;
+    item.frame = frame;
+    item.attempt = record.attempts;
+    item.chain_hash = config_.profile.chain_hash;
+    item.tensors = {record.raw};
+    buffers_.retain(record.raw);
+    item.since = again ? now_ : record.captured_at;
+    item.deadline = record.deadline;
+    queues_.push_back(row, queue, std::move(item), now_);
     state_dirty_ = true;
-    if (dead(item)) {
-        drop_item(item);
-    } else if (item.deadline <= now_) {
-        give_up(item, "deadline", true);
-        buffers_.release(item.tensors, *sink_);
-    } else if (local) {
-        start_job(std::move(item), costs_.layers(), true);
-    } else if (ends_here(item)) {
-        if (can_compute(item)) {
-            const bool whole = item.layer == 0 && ledger_.mine(item.frame);
-            start_job(std::move(item), costs_.layers(), whole);
-        } else {
-            give_up(item, "no_model_at_last_node", false);
-            buffers_.release(item.tensors, *sink_);
-        }
-    } else {
-        const uint16_t cut = cut_for(item);
-        if (cut > item.layer) {
-            start_job(std::move(item), cut, false);
-        } else {
-            ++counters_.work_relayed;
-            to_outbox(std::move(item));
+}
+
+/// One step of one frame, onto a lane or a link.
+bool NodeCore::move_one() {
+    if (move_stuck()) return true;
+    scheduler::Board& board = queues_.board();
+    board.lane = lanes_.size() < config_.lanes;
+    refresh_link();
+    if (policy_->uses_workers()) refresh_workers();
+    auto run = board.lane ? policy_->pick_run(board) : std::nullopt;
+    const auto hop = policy_->pick_hop(board);
+    if (run && hop && run->row == hop->row && run->queue == hop->queue && board.rows[run->row].here[run->queue] == 1 &&
+        !policy_->run_rather(board, *run, *hop))
+        run.reset();
+    if (run)
+        start_run(*run);
+    else if (hop)
+        start_hop(*hop);
+    return run || hop;
+}
+
+/// Heads whose way ends here: those that cannot be computed here are given up, computed ones that can go no further
+/// since the ring changed are worked on again.
+bool NodeCore::move_stuck() {
+    const auto& board = queues_.board();
+    bool moved = false;
+    for (size_t row = 0; row < board.rows.size(); ++row) {
+        const auto& r = board.rows[row];
+        if (r.ends == 0) continue;
+        for (size_t queue = 0; queue < board.queues; ++queue) {
+            if ((r.ends & r.foreign & scheduler::bit(queue)) != 0) {
+                if (const auto item = take(row, queue)) {
+                    give_up(*item, "no_model_at_last_node", false);
+                    buffers_.release(item->tensors, *sink_);
+                }
+                moved = true;
+            } else if (!policy_->uses_cuts() && queue == scheduler::queue_outbox &&
+                       (r.ends & scheduler::bit(queue)) != 0) {
+                if (auto item = take(row, queue)) requeue(std::move(*item));
+                moved = true;
+            }
         }
     }
-    return true;
+    return moved;
 }
 
-void NodeCore::start_job(Item item, uint16_t cut, bool whole_model) {
-    EDDY_ASSERT(cut > item.layer && cut <= costs_.layers());
+/// The head of a queue, unless nobody wants it any more; then it is gone.
+std::optional<NodeCore::Item> NodeCore::take(size_t row, size_t queue) {
+    Item item = queues_.pop(row, queue, now_);
+    state_dirty_ = true;
+    if (dead(item)) {
+        ++counters_.work_stale;
+    } else if (item.deadline <= now_) {
+        give_up(item, "deadline", true);
+    } else {
+        return item;
+    }
+    buffers_.release(item.tensors, *sink_);
+    return std::nullopt;
+}
+
+void NodeCore::start_run(const scheduler::Run& run) {
+    auto item = take(run.row, run.queue);
+    if (!item) return;
+    const uint16_t until = run.until ? queues_.board().costs.cut[*run.until] : cut_for(*item);
+    if (until > item->layer) return start_job(std::move(*item), until);
+    ++counters_.work_relayed;
+    queues_.push_back(run.row, scheduler::queue_outbox, std::move(*item), now_);
+}
+
+void NodeCore::start_hop(const scheduler::Hop& hop) {
+    auto item = take(hop.row, hop.queue);
+    if (!item) return;
+    if (policy_->uses_cuts() && item->layer > 0 && !can_compute(*item)) ++counters_.work_relayed;
+    item->so_far.waiting += std::max(Usec{0}, now_ - item->since);
+    item->since = now_;
+    send_work(std::move(*item), hop.to.value_or(*ring_.successor()));
+}
+
+void NodeCore::start_job(Item item, uint16_t until) {
+    EDDY_ASSERT(until > item.layer && until <= costs_.layers());
     item.so_far.waiting += std::max(Usec{0}, now_ - item.since);
     Job job;
     job.id = JobId{next_job_++};
-    job.units = {item.plan, item.layer, cut};
+    job.units = {item.plan, item.layer, until};
     job.inputs = item.tensors;
-    job.ends_model = cut == costs_.layers();
+    job.ends_model = until == costs_.layers();
     ++counters_.jobs;
-    lanes_.emplace(job.id, Running{std::move(item), job.units, whole_model});
+    lanes_.emplace(job.id, Running{std::move(item), job.units});
     sink_->compute(job);
 }
 
-// A node finishes the model if it is alone, if the source comes next, if the frame is back at its source, or if it has
-// visited everybody.
+// A node finishes the model if it is alone, if the frame is back at its source, if it has visited everybody, or if the
+// source comes next. In the last case a node that cannot compute hands the frame back to its source.
 bool NodeCore::ends_here(const Item& item) const {
+    if (policy_->uses_workers()) return item.frame.source.node != config_.self.id || item.hops > 0;
     const size_t members = ring_.members().size();
     if (members <= 1) return true;
     if (item.frame.source.node == config_.self.id) return item.hops > 0;
-    return *ring_.successor() == item.frame.source.node || item.hops + size_t{1} >= members;
+    if (*ring_.successor() == item.frame.source.node) return can_compute(item);
+    return item.hops + size_t{1} >= members;
 }
 
 uint16_t NodeCore::cut_for(const Item& item) const {
@@ -157,45 +183,29 @@ uint16_t NodeCore::cut_for(const Item& item) const {
         const bool same = link != links_.end() && link->second.state().chain_hash == item.chain_hash;
         gammas.push_back(same ? link->second.state().gamma_s_per_parameter : 0);
     }
-    return scheduler::ar_mdi_cut(costs_, item.layer, gammas);
+    return scheduler::ar_mdi_cut(costs_, item.layer, gammas, config_.shares);
 }
 
 bool NodeCore::can_compute(const Item& item) const {
     return costs_.layers() > 0 && item.chain_hash == config_.profile.chain_hash;
 }
 
-// One step: the link takes, of all that could go, what has waited longest, so no source crowds out another.
-bool NodeCore::forward_ready() {
-    bool moved = false;
-    std::deque<Item>* next = nullptr;
-    for (auto& [source, queues] : queues_) {
-        if (queues.outbox.empty()) continue;
-        const Item& head = queues.outbox.front();
-        if (dead(head) || head.deadline <= now_ || ends_here(head)) {
-            Item item = std::move(queues.outbox.front());
-            queues.outbox.pop_front();
-            requeue(std::move(item));  // the ring changed, or time did: let the scheduler look at it again
-            moved = true;
-        } else if (can_send(head) && (next == nullptr || head.since < next->front().since)) {
-            next = &queues.outbox;
+void NodeCore::discard_dead_heads() {
+    const auto& board = queues_.board();
+    const auto discard = [&](size_t row, size_t queue) {
+        while (!queues_.queue(row, queue).empty()) {
+            const Item& head = queues_.queue(row, queue).front();
+            if (!dead(head) && head.deadline > now_) return;
+            if (take(row, queue)) return;
         }
+    };
+    for (size_t row = 0; row < board.rows.size(); ++row) {
+        for (size_t queue = 0; queue < board.queues; ++queue) discard(row, queue);
+        discard(row, scheduler::queue_local);
     }
-    if (next == nullptr) return moved;
-    Item item = std::move(next->front());
-    next->pop_front();
-    send_work(std::move(item));
-    return true;
 }
 
-bool NodeCore::can_send(const Item& item) const {
-    const NodeId successor = *ring_.successor();
-    const auto link = links_.find(successor);
-    return link != links_.end() && link->second.has_credit(item.frame.source) &&
-           link->second.has_room(message_bytes(item), ring_.round_trip(successor));
-}
-
-void NodeCore::send_work(Item item) {
-    const NodeId successor = *ring_.successor();
+void NodeCore::send_work(Item item, const NodeId& to) {
     msg::Work work;
     work.frame = item.frame;
     work.attempt = item.attempt;
@@ -204,12 +214,21 @@ void NodeCore::send_work(Item item) {
     work.epoch = item.epoch;
     work.chain_hash = item.chain_hash;
     work.layer = item.layer;
+    const size_t row = *queues_.find(item.frame.source);
+    auto& lengths = queues_.board().rows[row];
+    work.priority = lengths.priority;
     if (item.deadline != never) work.deadline_left = item.deadline - now_;
     work.so_far = item.so_far;
     const auto tensors = item.tensors;
     const uint64_t bytes = message_bytes(item);
-    work.seq = links_.at(successor).send(std::move(item), bytes);
-    sink_->send(successor, work, tensors);
+    if (policy_->uses_workers()) given_[item.frame] = to;
+    Link& link = links_.at(to);
+    work.seq = link.send(std::move(item), bytes, now_);
+    if (&link == successor_link()) {
+        ++lengths.next[queues_.board().costs.class_of(work.layer)];
+        lengths.credit = link.has_credit(work.frame.source);
+    }
+    sink_->send(to, work, tensors);
 }
 
 }  // namespace eddy::node

@@ -20,6 +20,7 @@ struct RecordingSink final : EffectSink {
     std::vector<Endpoint> dialled;
     std::vector<std::pair<NodeId, std::string>> disconnected;
     std::vector<Job> jobs;
+    std::vector<std::vector<UnitRange>> prepared;
     std::vector<BufferId> released;
     std::vector<std::pair<FrameId, Outcome>> outcomes;
     std::map<StreamId, uint32_t> allowed;
@@ -33,6 +34,7 @@ struct RecordingSink final : EffectSink {
     void connect(const Endpoint& endpoint) override { dialled.push_back(endpoint); }
     void disconnect(const NodeId& peer, const std::string& reason) override { disconnected.emplace_back(peer, reason); }
     void compute(const Job& job) override { jobs.push_back(job); }
+    void prepare(std::span<const UnitRange> runs) override { prepared.emplace_back(runs.begin(), runs.end()); }
     void release(BufferId buffer) override { released.push_back(buffer); }
     void deliver(const FrameId& frame, const Outcome& outcome) override { outcomes.emplace_back(frame, outcome); }
     void allow_capture(CaptureAllowance allowance) override { allowed[allowance.stream] += allowance.frames; }

@@ -1,0 +1,138 @@
+// `layered`: max-weight over rates and layers, with a bias towards short ways. Dynamic cloud network control (Feng,
+// Llorca, Tulino, Molisch, arXiv 1708.09561, DCNC and its EDCNC) on the layered graph of a ring.
+//
+//   A free lane:  max over (j, l → l') of  [ Q_n^{j,l} − Q_n^{j,l'} + V (D_n(l) − t(l,l') − D_n(l')) ] / t(l,l')
+//   A free link:  max over (j, l)      of  [ Q_n^{j,l} − Q_{n+1}^{j,l} + V (D_n(l) − x(l) − D_{n+1}(l)) ] / x(l)
+//
+// Q: frames of source j waiting at cut l, 0 once the model is finished; t, x: compute and transfer time; D: the least
+// time to finish (class_costs.hpp), V = bias_frames / time of the whole model.
+//
+// Why it reaches the bound where (2) of MS-MDI does not: that rule counts items, though a local one takes a whole model's
+// time and a distributed one a share. Here a difference counts by the rate at which the action works it off.
+//
+// Where the papers are silent:
+//   * Only positive scores are acted upon: a frame rather waits for a fast neighbour's link than runs on a slow device.
+//   * Ties go to the action that gets further, then to the source served longest ago.
+//   * Sources of higher priority come first; a queue not served for starves_after comes before all (policy.hpp), its
+//     best run, whatever its score. A head that cannot be computed here can only hop, and does whatever the score.
+//   * If lane and link both want the only frame of a queue, it takes the way with the smaller loss of time.
+//   * Shares among sources are made at admission (admission.hpp), not here.
+#include "scheduler/policies.hpp"
+
+namespace eddy::scheduler {
+
+namespace {
+
+struct BestRun {
+    Run run;
+    float score = 0;
+    uint64_t served = 0;
+};
+
+/// The best run of one queue, if it scores more than `best` or `at_any_score`.
+void offer_runs(const Board& board, size_t i, size_t queue, bool at_any_score, std::optional<BestRun>& best) {
+    const Row& row = board.rows[i];
+    const ClassCosts& costs = board.costs;
+    const auto here = static_cast<float>(row.here[queue]);
+    for (size_t to = queue + 1; to <= costs.classes; ++to) {
+        const auto& action = costs.run[queue][to];
+        const bool end = to == costs.classes;
+        if (action.per_s == 0 || (!end && row.here[to] >= board.queue_frames)) continue;
+        const float after = end ? 0.0F : static_cast<float>(row.here[to]);
+        const float score = (here - after + action.bias) * action.per_s;
+        if (score <= 0 && !at_any_score) continue;
+        if (best) {
+            if (score < best->score) continue;
+            if (score == best->score &&
+                (to < *best->run.until || (to == *best->run.until && row.served >= best->served)))
+                continue;
+        }
+        best = BestRun{{i, queue, to}, score, row.served};
+    }
+}
+
+/// Bits of queues that hold something and whose head this node can compute.
+QueueBits computable(const Row& row, size_t classes) {
+    QueueBits bits = 0;
+    for (size_t c = 0; c < classes; ++c)
+        if (row.here[c] > 0) bits |= bit(c);
+    return bits & ~row.foreign;
+}
+
+std::optional<BestRun> starving_run(const Board& board) {
+    std::optional<size_t> longest;
+    for (size_t i = 0; i < board.rows.size(); ++i) {
+        const Row& row = board.rows[i];
+        if ((row.starving & computable(row, board.costs.classes)) == 0) continue;
+        if (!longest || row.served < board.rows[*longest].served) longest = i;
+    }
+    std::optional<BestRun> best;
+    if (!longest) return best;
+    const Row& row = board.rows[*longest];
+    const QueueBits bits = row.starving & computable(row, board.costs.classes);
+    for (size_t c = 0; c < board.costs.classes; ++c)
+        if ((bits & bit(c)) != 0) offer_runs(board, *longest, c, true, best);
+    return best;
+}
+
+bool may_hop(const Row& row, size_t queue) {
+    return row.here[queue] > 0 && (row.ends & bit(queue)) == 0;
+}
+
+}  // namespace
+
+std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
+    if (board.starving)
+        if (const auto best = starving_run(board)) return best->run;
+    std::optional<BestRun> best;
+    uint8_t priority = 0;
+    for (size_t i = 0; i < board.rows.size(); ++i) {
+        const Row& row = board.rows[i];
+        if (best && row.priority < priority) continue;
+        std::optional<BestRun> of_row = best && row.priority == priority ? best : std::nullopt;
+        for (size_t c = 0; c < board.costs.classes; ++c)
+            if (row.here[c] > 0 && (row.foreign & bit(c)) == 0) offer_runs(board, i, c, false, of_row);
+        if (!of_row) continue;
+        best = of_row;
+        priority = row.priority;
+    }
+    if (!best) return std::nullopt;
+    return best->run;
+}
+
+std::optional<Hop> LayeredPolicy::pick_hop(const Board& board) const {
+    if (!board.link) return std::nullopt;
+    std::optional<Hop> best;
+    float best_score = 0;
+    for (size_t i = 0; i < board.rows.size(); ++i) {
+        const Row& row = board.rows[i];
+        if (!row.credit) continue;
+        for (size_t c = 0; c < board.costs.classes; ++c) {
+            if (!may_hop(row, c)) continue;
+            const auto& action = board.costs.hop[c];
+            const bool only_way = (row.foreign & bit(c)) != 0;
+            if (action.per_s == 0 && !only_way) continue;
+            const float difference = static_cast<float>(row.here[c]) - static_cast<float>(row.next[c]) + action.bias;
+            const float score = difference * action.per_s;
+            if (score <= 0 && !only_way) continue;
+            if (best) {
+                const Row& than = board.rows[best->row];
+                if (row.priority < than.priority) continue;
+                if (row.priority == than.priority) {
+                    if (score < best_score) continue;
+                    if (score == best_score && (c < best->queue || (c == best->queue && row.served >= than.served)))
+                        continue;
+                }
+            }
+            best = Hop{i, c, std::nullopt};
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+bool LayeredPolicy::run_rather(const Board& board, const Run& run, const Hop& hop) const {
+    return board.costs.run[run.queue][*run.until].bias >= board.costs.hop[hop.queue].bias;
+}
+
+}  // namespace eddy::scheduler

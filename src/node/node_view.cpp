@@ -1,0 +1,174 @@
+// NodeCore: what the policy sees of this node, its successor and the ring, and which cuts are offered.
+#include <algorithm>
+#include <cmath>
+
+#include "src/node/node_core.hpp"
+
+namespace eddy::node {
+
+namespace {
+/// Of a link nothing was sent over yet: 100 Mbit/s.
+constexpr double assumed_bytes_per_s = 12.5e6;
+/// A foreign source's row goes when nothing came for so long.
+constexpr Usec row_idle = std::chrono::seconds(60);
+
+double bandwidth(const Link& link) {
+    const double bytes_per_s = link.estimator().bytes_per_s();
+    return bytes_per_s > 0 ? bytes_per_s : assumed_bytes_per_s;
+}
+}  // namespace
+
+Link* NodeCore::successor_link() {
+    const auto successor = ring_.successor();
+    if (!successor || *successor == config_.self.id) return nullptr;
+    const auto it = links_.find(*successor);
+    return it == links_.end() ? nullptr : &it->second;
+}
+
+size_t NodeCore::queue_of(const Item& item) const {
+    if (!policy_->uses_cuts()) return scheduler::queue_work;
+    size_t queue = cuts_.size() - 1;
+    while (queue > 0 && cuts_[queue] > item.layer) --queue;
+    return queue;
+}
+
+size_t NodeCore::open_row(const SourceId& source) {
+    if (const auto row = queues_.find(source)) return *row;
+    view_dirty_ = true;
+    return queues_.open(source);
+}
+
+void NodeCore::close_idle_rows() {
+    for (size_t row = queues_.board().rows.size(); row-- > 0;) {
+        const auto& r = queues_.board().rows[row];
+        if (r.own || queues_.frames(row) > 0 || now_ - queues_.touched(row) < row_idle) continue;
+        const bool running = std::any_of(lanes_.begin(), lanes_.end(),
+                                         [&](const auto& lane) { return lane.second.item.frame.source == r.source; });
+        if (!running) queues_.close(row);
+    }
+}
+
+/// Backlogs and credits of the successor, per row.
+void NodeCore::refresh_view() {
+    view_dirty_ = false;
+    auto& board = queues_.board();
+    const Link* link = successor_link();
+    for (auto& row : board.rows) {
+        row.next.fill(0);
+        row.credit = link != nullptr && link->has_credit(row.source);
+    }
+    if (link == nullptr) return;
+    link->each_backlog(now_, [&](const SourceId& source, uint16_t layer, uint32_t frames) {
+        const auto row = queues_.find(source);
+        if (!row) return;
+        uint32_t& next = board.rows[*row].next[board.costs.class_of(layer)];
+        next += std::min(frames, UINT32_MAX - next);
+    });
+}
+
+void NodeCore::refresh_link() {
+    const Link* link = successor_link();
+    queues_.board().link = link != nullptr && link->free_at(ring_.round_trip(*ring_.successor())) <= now_;
+}
+
+void NodeCore::refresh_costs() {
+    scheduler::ClassInputs inputs;
+    inputs.cuts = cuts_;
+    inputs.computes = costs_.layers() > 0;
+    if (inputs.computes) {
+        costs_.measured(clock_.layer_s());
+        for (const uint16_t cut : cuts_) inputs.before_s.push_back(clock_.seconds(0, cut));
+        inputs.before_s.push_back(clock_.seconds(0, costs_.layers()));
+    }
+    if (const Link* link = successor_link(); link != nullptr) {
+        for (const uint16_t cut : cuts_) {
+            const uint64_t bytes = inputs.computes ? costs_.frontier_bytes(cut) : 0;
+            inputs.transfer_s.push_back(static_cast<double>(bytes) / bandwidth(*link));
+        }
+        if (link->state_fresh(now_)) inputs.next = link->state().remaining;
+    }
+    queues_.board().costs = scheduler::class_costs(inputs, costs_.layers());
+}
+
+/// D of this node, for its predecessor. Without a model it is that of the successor: what a frame's transfer from here
+/// takes is not known, as nothing is known of its layers.
+std::vector<msg::Remaining> NodeCore::remaining() const {
+    std::vector<msg::Remaining> list;
+    if (costs_.layers() == 0) {
+        const auto successor = ring_.successor();
+        const auto link = successor ? links_.find(*successor) : links_.end();
+        if (link != links_.end() && link->second.state_fresh(now_)) list = link->second.state().remaining;
+        return list;
+    }
+    const auto& costs = queues_.board().costs;
+    for (size_t c = 0; c < costs.classes; ++c)
+        if (std::isfinite(costs.remaining_s[c])) list.push_back({cuts_[c], from_seconds(costs.remaining_s[c])});
+    return list;
+}
+
+/// Chosen anew when measurements moved; used once all runs between them are ready, so no frame waits for it. A frame that
+/// rests at a former cut goes on from there.
+void NodeCore::choose_cuts() {
+    const Link* link = successor_link();
+    if (!policy_->uses_cuts() || costs_.layers() == 0 || link == nullptr || !next_cuts_.empty()) return;
+    if (link->estimator().bytes_per_s() <= 0) return;
+    scheduler::CutCosts costs;
+    costs.layer_s = clock_.layer_s();
+    for (uint16_t cut = 0; cut <= costs_.layers(); ++cut) costs.frontier_bytes.push_back(costs_.frontier_bytes(cut));
+    costs.bytes_per_s = link->estimator().bytes_per_s();
+    if (!cut_costs_.layer_s.empty() && !scheduler::moved(cut_costs_, costs)) return;
+    cut_costs_ = costs;
+    auto cuts = scheduler::choose_cuts(costs);
+    if (cuts == cuts_) return;
+    next_cuts_ = std::move(cuts);
+    std::vector<UnitRange> runs;
+    for (size_t c = 0; c < next_cuts_.size(); ++c)
+        runs.push_back({PlanId{}, next_cuts_[c], c + 1 < next_cuts_.size() ? next_cuts_[c + 1] : costs_.layers()});
+    sink_->prepare(runs);
+}
+
+/// w / r of an own source; 0 while nothing of it was admitted.
+double NodeCore::want(StreamId id) const {
+    const Stream& stream = streams_[id.value];
+    const double rate = stream.admitted.per_s(now_);
+    if (rate <= 0) return 0;
+    const double weight = config_.streams[id.value].weight;
+    return (weight > 0 ? weight : stream.offered.per_s(now_)) / rate;
+}
+
+void NodeCore::refresh_pressure() {
+    pressure_ = 0;
+    if (!policy_->uses_weights()) return;
+    for (uint16_t i = 0; i < stream_count_; ++i)
+        if (!streams_[i].reservoir.empty()) pressure_ = std::max(pressure_, want(StreamId{i}));
+    for (const auto& [peer, link] : links_)
+        if (ring_.is_member(peer) && link.state_fresh(now_)) pressure_ = std::max(pressure_, link.state().pressure);
+}
+
+void NodeCore::refresh_workers() {
+    auto& board = queues_.board();
+    board.workers.clear();
+    for (auto it = given_.begin(); it != given_.end();)
+        it = ledger_.find(it->first) == nullptr ? given_.erase(it) : std::next(it);
+    double parameters = 0;
+    if (costs_.layers() > 0) parameters = static_cast<double>(costs_.parameters(0, costs_.layers()));
+    for (const auto& [peer, link] : links_) {
+        if (!ring_.is_member(peer) || link.state().chain_hash != config_.profile.chain_hash || parameters == 0) continue;
+        scheduler::Worker worker;
+        worker.node = peer;
+        worker.model_s = link.state().gamma_s_per_parameter * parameters;
+        worker.transfer_s = static_cast<double>(costs_.frontier_bytes(0)) / bandwidth(link);
+        link.each_backlog(now_, [&](const SourceId& source, uint16_t, uint32_t frames) {
+            if (source.node != config_.self.id) worker.backlog += frames;
+        });
+        for (const auto& [frame, node] : given_)
+            if (node == peer) ++worker.backlog;
+        worker.free = link.free_at(ring_.round_trip(peer)) <= now_;
+        for (size_t row = 0; row < board.rows.size(); ++row)
+            if (board.rows[row].own && link.has_credit(board.rows[row].source))
+                worker.credit[row / 64] |= uint64_t{1} << (row % 64);
+        board.workers.push_back(worker);
+    }
+}
+
+}  // namespace eddy::node
