@@ -12,7 +12,14 @@ namespace {
 const planner::CapacityOptions wire{static_cast<double>(result_bytes)};
 }
 
-Result<ExperimentBounds> experiment_bounds(const Experiment& experiment, const ModelProfile& profile) {
+ExperimentLinks links_used(const Experiment& experiment, PolicyKind policy) {
+    return policy == PolicyKind::ddi ? ExperimentLinks::direct : experiment.links;
+}
+
+Result<ExperimentBounds> experiment_bounds(const Experiment& original, const ModelProfile& profile,
+                                           ExperimentLinks links) {
+    Experiment experiment = original;
+    experiment.links = links;
     const Experiment in_window = planner::experiment_at(experiment, window_from_s(experiment));
     planner::CapacityPlanner planner;
     const auto capacity = planner.capacity(in_window, profile, wire);

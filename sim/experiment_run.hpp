@@ -84,8 +84,12 @@ struct ExperimentRun {
 /// Where the window begins.
 [[nodiscard]] double window_from_s(const Experiment& experiment);
 
-/// Errors: what the planner finds unsolvable.
-[[nodiscard]] Result<ExperimentBounds> experiment_bounds(const Experiment& experiment, const ModelProfile& profile);
+/// The pairs that this policy sends frames between: ddi does not keep to the ring, whatever the experiment says.
+[[nodiscard]] ExperimentLinks links_used(const Experiment& experiment, PolicyKind policy);
+
+/// With frames between such pairs. Errors: what the planner finds unsolvable.
+[[nodiscard]] Result<ExperimentBounds> experiment_bounds(const Experiment& experiment, const ModelProfile& profile,
+                                                         ExperimentLinks links);
 
 /// With rates in the same proportion, `load` times what the cluster can carry in the window.
 [[nodiscard]] Result<Experiment> at_load(const Experiment& experiment, const ModelProfile& profile, double load);

@@ -38,8 +38,8 @@ ExperimentRun run(const Experiment& experiment, PolicyKind policy, uint64_t seed
     return std::move(*made);
 }
 
-ExperimentBounds bounds_of(const Experiment& experiment) {
-    auto bounds = experiment_bounds(experiment, ten_a_second());
+ExperimentBounds bounds_of(const Experiment& experiment, PolicyKind policy = PolicyKind::layered) {
+    auto bounds = experiment_bounds(experiment, ten_a_second(), links_used(experiment, policy));
     REQUIRE(bounds.ok());
     return std::move(*bounds);
 }
@@ -115,7 +115,7 @@ TEST_CASE("no policy exceeds the bound, on links that bind or not, ring or direc
                 experiment.window_s = 30;
                 const ExperimentRun made = run(experiment, policy);
                 // What was begun before the window ends in it: a frame or two.
-                CHECK(fraction_of_bound(made, bounds_of(experiment)) <= 1 + 2 / (30 * 10.0));
+                CHECK(fraction_of_bound(made, bounds_of(experiment, policy)) <= 1 + 2 / (30 * 10.0));
                 CHECK(made.lost == 0);
             }
 }
@@ -127,7 +127,7 @@ TEST_CASE("a finite batch runs to its end, which is never before its bound") {
     for (const PolicyKind policy : runnable_policies()) {
         const ExperimentRun made = run(experiment, policy);
         REQUIRE(made.makespan_s.has_value());
-        CHECK(*made.makespan_s >= *bounds_of(experiment).makespan_s - 1e-6);
+        CHECK(*made.makespan_s >= *bounds_of(experiment, policy).makespan_s - 1e-6);
         CHECK(made.sources[0].completed == 60);
         CHECK(made.sources[1].completed == 300);
         // Alone, the larger source takes 30 s.
@@ -205,6 +205,6 @@ TEST_CASE("a ring that cannot form is an error, and so is what the planner refus
     experiment.link.delay_ms = 60'000;
     CHECK_FALSE(run_experiment(experiment, ten_a_second(), PolicyKind::local, 1).ok());
     experiment.sources[0].rate_per_s = 0;
-    CHECK_FALSE(experiment_bounds(experiment, ten_a_second()).ok());
+    CHECK_FALSE(experiment_bounds(experiment, ten_a_second(), ExperimentLinks::ring).ok());
     CHECK_FALSE(at_load(experiment, ten_a_second(), 0.9).ok());
 }
