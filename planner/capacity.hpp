@@ -7,7 +7,8 @@
 //   `links = direct` it goes to any device but that, and all that a device sends, or receives, is bounded by the widest
 //   of its links that way as well. The result goes straight back.
 // * A device without the model, or whose memory is less than the model's weights, computes nothing and may relay.
-// * The processor of a device gives speed · lanes full cores. Changes are not regarded: experiment_at().
+// * The processor of a device gives speed · lanes full cores. Changes are not regarded: experiment_at(). For a
+//   makespan every device is as fast as it ever is.
 //
 // Errors are in words, for what neither a checked experiment nor a measured profile has (no device, a rate of 0), and
 // for clusters that nothing limits. Pure; one thread.
@@ -71,14 +72,17 @@ struct CapacityBound {
     Operation operation;
 };
 
-/// Of all rates that can be served, none above what is offered, those with the largest Σ weight · log rate.
+/// Of all rates that can be served, none above what is offered, those with the largest Σ weight · log rate. Priorities
+/// are not regarded.
 struct UtilityOptimum {
     double utility = 0;
     double gap = 0;  ///< no rates have more than utility + gap
     Operation operation;
 };
-/// The gap is at most this times the sum of weights; rates then are within about its root of the optimum's.
+/// The gap is at most this times the sum of weights; rates then are within about its root of the optimum's. Where
+/// weights or rates differ by so much that rounding forbids it, it may be the larger one.
 inline constexpr double utility_tolerance = 1e-9;
+inline constexpr double utility_gap_max = 1e-5;
 
 /// No schedule serves all frames of all sources sooner, counted from the instant of the first frame.
 struct MakespanBound {

@@ -79,6 +79,15 @@ Result<double> fluid_end(const LayeredGraph& graph, const Batch& batch) {
     return (ends.empty() ? 0 : ends.back()) + std::max(0.0, master.problem().value(rest));
 }
 
+/// Every device as fast as it ever is.
+Experiment at_its_fastest(const Experiment& experiment) {
+    Experiment fastest = experiment;
+    for (const ExperimentChange& change : experiment.changes)
+        if (change.device < fastest.devices.size() && change.speed > fastest.devices[change.device].speed)
+            fastest.devices[change.device].speed = change.speed;
+    return fastest;
+}
+
 /// A frame that has every link and one lane of every device for itself.
 double least_latency_s(const LayeredGraph& graph, size_t home) {
     Charges charges;
@@ -92,7 +101,7 @@ double least_latency_s(const LayeredGraph& graph, size_t home) {
 
 Result<MakespanBound> makespan_bound(const Experiment& experiment, const ModelProfile& profile,
                                      const CapacityOptions& options) {
-    const auto graph = layered_graph(experiment, profile, options.result_bytes);
+    const auto graph = layered_graph(at_its_fastest(experiment), profile, options.result_bytes);
     if (!graph) return graph.error();
     const auto batch = batch_of(experiment);
     if (!batch) return batch.error();

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t first_tangents = 6;  // at the offered rate, a quarter of it, a sixteenth …
 constexpr size_t cutting_rounds_max = 200;
+constexpr size_t idle_rounds_max = 6;     // without a smaller gap: the linear program's rounding
 constexpr size_t tangents_kept_max = 60;  // by source, before the program is built anew
 constexpr double log_floor = -700;        // below the logarithm of any double
 
@@ -56,6 +57,8 @@ Result<UtilityOptimum> UtilityProgram::solve(std::span<const double> weights) {
     // Scaled so that the price of a frame is near 1.
     for (size_t j = 0; j < weights.size(); ++j)
         master_.problem().set_objective(utility_[j], weights[j] / all_weights * all_offered);
+    double least_gap = lp::infinity;
+    size_t idle_rounds = 0;
     for (size_t round = 0; round < cutting_rounds_max; ++round) {
         if (const Status status = master_.optimise(); !status) return status.error();
         UtilityOptimum optimum;
@@ -68,7 +71,10 @@ Result<UtilityOptimum> UtilityProgram::solve(std::span<const double> weights) {
             optimum.utility += weights[j] * utility;
             optimum.gap += gaps[j];
         }
-        if (optimum.gap <= utility_tolerance * all_weights) {
+        idle_rounds = optimum.gap < least_gap * (1 - 1e-3) ? 0 : idle_rounds + 1;
+        least_gap = std::min(least_gap, optimum.gap);
+        const bool as_near_as_can_be = idle_rounds >= idle_rounds_max && optimum.gap <= utility_gap_max * all_weights;
+        if (optimum.gap <= utility_tolerance * all_weights || as_near_as_can_be) {
             optimum.gap = std::max(optimum.gap, 0.0);
             optimum.operation = operation_of(master_, rates);
             return optimum;

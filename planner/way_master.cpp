@@ -94,9 +94,8 @@ void WayMaster::change(LayeredGraph graph) {
         for (size_t r = 0; r < graph_.resources.size(); ++r) {
             const size_t at = row(period, r);
             if (at == nowhere || graph_.capacity[r] == graph.capacity[r]) continue;
+            EDDY_ASSERT(periods_[period].length_column == nowhere);
             problem_.set_row_bounds(at, -lp::infinity, limit(period, r));
-            const size_t column = periods_[period].length_column;
-            if (column != nowhere) problem_.set_entry(at, column, -graph_.capacity[r]);
         }
 }
 

@@ -39,7 +39,7 @@ public:
     [[nodiscard]] const lp::Problem& problem() const { return problem_; }
     [[nodiscard]] const LayeredGraph& graph() const { return graph_; }
 
-    /// Other capacities and rates; `graph.same_ways(this->graph())`.
+    /// Other capacities and rates; `graph.same_ways(this->graph())`, and no period has a length column.
     void change(LayeredGraph graph);
 
     /// The optimum, to a relative 1e-8 of the prices. Fails if there is none, or none is found in bounds.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "eddy/assert.hpp"
 
@@ -18,37 +20,111 @@ constexpr double unreachable = std::numeric_limits<double>::infinity();
 
 double sane(double seconds) { return std::isfinite(seconds) && seconds > 0 ? seconds : 0; }
 
-/// Work done and transfer time at each place where the chain may be cut, both ends included.
-class Points {
-public:
-    explicit Points(const CutCosts& costs) : done_s_{0}, bytes_per_s_(costs.bytes_per_s) {
-        EDDY_ASSERT(costs.frontier_bytes.size() == costs.layer_s.size() + 1 && costs.layer_s.size() < UINT16_MAX);
-        for (const double layer_s : costs.layer_s) done_s_.push_back(done_s_.back() + sane(layer_s));
-        for (const uint64_t bytes : costs.frontier_bytes)
-            transfer_s_.push_back(static_cast<double>(bytes) / bytes_per_s_);
-    }
-
-    [[nodiscard]] size_t layers() const { return done_s_.size() - 1; }
-    [[nodiscard]] double total_s() const { return done_s_.back(); }
-    [[nodiscard]] bool cuttable() const { return bytes_per_s_ > 0 && total_s() > 0; }
-    [[nodiscard]] bool worth_offering(size_t cut) const {
-        return transfer_s_[cut] <= transfer_s_[0] || transfer_s_[cut] <= total_s() - done_s_[cut];
-    }
-    /// Its part of J without the price of its cuts.
-    [[nodiscard]] double run(size_t first, size_t last) const {
-        const double run_s = done_s_[last] - done_s_[first];
-        if (run_s == 0) return 0;  // whatever its transfers take, which may be for ever
-        return run_s * (run_s + (transfer_s_[first] + transfer_s_[last]) / 2) / total_s();
-    }
-
-private:
-    std::vector<double> done_s_;
-    std::vector<double> transfer_s_;
-    double bytes_per_s_;
-};
-
 double total_of(const std::vector<double>& layer_s) {
     return std::accumulate(layer_s.begin(), layer_s.end(), 0.0, [](double sum, double s) { return sum + sane(s); });
+}
+
+/// A place where the chain may be cut, or its end.
+struct Place {
+    uint16_t cut = 0;
+    double done_s = 0;
+    double transfer_s = 0;
+};
+
+/// The frame, the cuts worth offering, the result.
+std::vector<Place> places_of(const CutCosts& costs) {
+    EDDY_ASSERT(costs.frontier_bytes.size() == costs.layer_s.size() + 1 && costs.layer_s.size() < UINT16_MAX);
+    const double total_s = total_of(costs.layer_s);
+    std::vector<Place> places;
+    double done_s = 0;
+    for (size_t cut = 0; cut <= costs.layer_s.size(); ++cut) {
+        const double transfer_s = static_cast<double>(costs.frontier_bytes[cut]) / costs.bytes_per_s;
+        const bool end = cut == 0 || cut == costs.layer_s.size();
+        if (end || costs.frontier_bytes[cut] <= costs.frontier_bytes[0] || transfer_s <= total_s - done_s)
+            places.push_back({static_cast<uint16_t>(cut), done_s, transfer_s});
+        if (cut < costs.layer_s.size()) done_s += sane(costs.layer_s[cut]);
+    }
+    return places;
+}
+
+/// On the line from a to b, at the work of `at` between them.
+double transfer_between(const Place& a, const Place& b, const Place& at) {
+    const double run_s = b.done_s - a.done_s;
+    return run_s > 0 ? a.transfer_s + (b.transfer_s - a.transfer_s) * (at.done_s - a.done_s) / run_s : a.transfer_s;
+}
+
+/// The corners of the lower convex hull, with both ends.
+std::vector<Place> hull_of(const std::vector<Place>& places) {
+    std::vector<Place> hull;
+    for (const Place& place : places) {
+        while (hull.size() > 1 && hull.back().transfer_s >= transfer_between(hull[hull.size() - 2], place, hull.back()))
+            hull.pop_back();
+        hull.push_back(place);
+    }
+    return hull;
+}
+
+/// How far the line past the corners between these two lies above the hull.
+double excess(const std::vector<Place>& hull, size_t first, size_t last) {
+    double most = 1;
+    for (size_t i = first + 1; i < last; ++i) {
+        const double line = transfer_between(hull[first], hull[last], hull[i]);
+        if (line > hull[i].transfer_s) most = std::max(most, line / hull[i].transfer_s);
+    }
+    return most;
+}
+
+/// Chains of 1, 2, … `runs_max` runs from the first to the last of `size` places, each the best of its length: `join`
+/// makes the cost of a chain out of that before its last run and that of the run. A chain is given by its places; empty
+/// if there is none of finite cost.
+struct Chain {
+    double cost = unreachable;
+    std::vector<size_t> at;
+};
+template <class Run, class Join>
+std::vector<Chain> best_chains(size_t size, size_t runs_max, Run run, Join join) {
+    std::vector<double> best(size, unreachable);
+    best[0] = 0;
+    std::vector<std::vector<size_t>> before;
+    std::vector<Chain> chains;
+    for (size_t runs = 1; runs <= runs_max; ++runs) {
+        std::vector<double> next(size, unreachable);
+        auto& from = before.emplace_back(size, 0);
+        for (size_t last = runs; last < size; ++last) {
+            for (size_t first = runs - 1; first < last; ++first) {
+                if (best[first] == unreachable) continue;
+                const std::optional<double> cost = run(first, last);
+                if (!cost || join(best[first], *cost) >= next[last]) continue;
+                next[last] = join(best[first], *cost);
+                from[last] = first;
+            }
+        }
+        best = std::move(next);
+        Chain& chain = chains.emplace_back();
+        if (best[size - 1] == unreachable) continue;
+        chain.cost = best[size - 1];
+        chain.at.push_back(size - 1);
+        for (size_t i = runs; i > 0; --i) chain.at.push_back(before[i - 1][chain.at.back()]);
+        std::reverse(chain.at.begin(), chain.at.end());
+    }
+    return chains;
+}
+
+/// The cuts that capacity needs, as many runs as they make, 0 and the end among them.
+std::vector<uint16_t> needed(const std::vector<Place>& places, size_t runs_max) {
+    const std::vector<Place> hull = hull_of(places);
+    const auto run = [&](size_t first, size_t last) { return std::optional(excess(hull, first, last)); };
+    const auto worse = [](double a, double b) { return std::max(a, b); };
+    const Chain* best = nullptr;
+    const auto chains = best_chains(hull.size(), runs_max, run, worse);
+    for (const Chain& chain : chains) {
+        if (best != nullptr && (best->cost <= hull_excess || chain.cost >= best->cost)) continue;
+        best = &chain;
+    }
+    std::vector<uint16_t> cuts{hull.front().cut};
+    for (const size_t i : best->at)
+        if (i > 0) cuts.push_back(hull[i].cut);
+    return cuts;
 }
 
 bool differs(double then, double now, double margin) {
@@ -58,59 +134,30 @@ bool differs(double then, double now, double margin) {
 }  // namespace
 
 std::vector<uint16_t> choose_cuts(const CutCosts& costs, size_t count_max) {
-    const Points points(costs);
-    std::vector<uint16_t> cuts{0};
-    if (!points.cuttable()) return cuts;
+    const std::vector<Place> places = places_of(costs);
+    const double total_s = places.back().done_s;
+    if (!(costs.bytes_per_s > 0) || total_s == 0) return {0};
     count_max = std::clamp<size_t>(count_max, 1, cuts_max);
 
-    std::vector<size_t> places{0};
-    for (size_t cut = 1; cut < points.layers(); ++cut)
-        if (points.worth_offering(cut)) places.push_back(cut);
-    const size_t end = places.size();
-    places.push_back(points.layers());
-
-    // best[i]: of the sets of `count` cuts the last of which is places[i], the least cost of the runs before it; for
-    // i = end, of the whole chain. from[count][i]: the cut before it.
-    std::vector<double> best(places.size(), unreachable);
-    best[0] = 0;
-    std::vector<std::vector<size_t>> from;
-    double least = unreachable;
-    size_t least_count = 0;
-    for (size_t count = 1; count <= count_max; ++count) {
-        std::vector<double> next(places.size(), unreachable);
-        auto& before = from.emplace_back(places.size(), 0);
-        for (size_t last = 1; last <= end; ++last) {
-            for (size_t first = count - 1; first < last; ++first) {
-                const double cost = best[first] + points.run(places[first], places[last]);
-                if (cost >= next[last]) continue;
-                next[last] = cost;
-                before[last] = first;
-            }
-        }
-        const double whole = next[end] + cut_price * points.total_s() * static_cast<double>(count - 1);
-        if (whole < least) {
-            least = whole;
-            least_count = count;
-        }
-        best = std::move(next);
-    }
-
-    size_t at = end;
-    for (size_t count = least_count; count > 1; --count) {
-        at = from[count - 1][at];
-        cuts.push_back(static_cast<uint16_t>(places[at]));
-    }
-    std::reverse(cuts.begin() + 1, cuts.end());
+    const std::vector<uint16_t> must = needed(places, count_max);
+    const auto run = [&](size_t first, size_t last) -> std::optional<double> {
+        const Place& a = places[first];
+        const Place& b = places[last];
+        // It may not pass by a cut that is needed.
+        if (std::upper_bound(must.begin(), must.end(), a.cut) != std::lower_bound(must.begin(), must.end(), b.cut))
+            return std::nullopt;
+        const double run_s = b.done_s - a.done_s;
+        const double price = cut_price * total_s;
+        if (run_s == 0) return price;  // whatever its transfers take, which may be for ever
+        return run_s * (run_s + (a.transfer_s + b.transfer_s) / 2) / total_s + price;
+    };
+    const auto chains = best_chains(places.size(), count_max, run, std::plus<>());
+    const auto best =
+        std::min_element(chains.begin(), chains.end(), [](const Chain& a, const Chain& b) { return a.cost < b.cost; });
+    std::vector<uint16_t> cuts{0};
+    for (const size_t i : best->at)
+        if (i > 0 && i + 1 < places.size()) cuts.push_back(places[i].cut);
     return cuts;
-}
-
-double cost_of_cuts(const CutCosts& costs, const std::vector<uint16_t>& cuts) {
-    const Points points(costs);
-    if (!points.cuttable()) return 0;
-    double cost = cut_price * points.total_s() * static_cast<double>(cuts.size() - 1);
-    for (size_t i = 0; i < cuts.size(); ++i)
-        cost += points.run(cuts[i], i + 1 < cuts.size() ? cuts[i + 1] : points.layers());
-    return cost;
 }
 
 bool moved(const CutCosts& then, const CutCosts& now, double margin) {

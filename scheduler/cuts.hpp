@@ -1,22 +1,23 @@
-// Which frontiers a node offers to the layered policy: a few cuts of the chain, so that queues are few and each well
-// placed. Pure; no state.
+// Which frontiers a node offers to the layered policy: a few cuts of the chain, well placed, for each is one more queue
+// per source. Pure; no state. Both steps below are exact.
 //
-// For a chosen set of cuts, let t be the work that is done at a cut, b its transfer time, T the whole model's time. The
-// cost of the set is a sum over the runs between neighbouring cuts, in seconds:
+// Let t be the work that is done at a cut, b its transfer time, T the whole model's time.
+//
+// *First, what capacity needs.* Look at the lower convex hull of all points (t, b), from the frame to the result. Any
+// way of a frame through a cluster may be replaced by a mixture of ways that change devices at the hull's corners only:
+// each device does the same work, each link carries no more (but for result messages, which may start elsewhere). So
+// the corners carry all that all cuts could carry, whatever the links; and if some are left out, so that the line
+// through the others lies above the hull by a factor of at most 1.02 everywhere, at least 1 / 1.02 of it. The fewest
+// such corners are taken, or, of as many as may be, those that keep the factor smallest.
+//
+// *Then, what else helps*, if there is room: cuts that make the least of
 //
 //   J  =  Σ run² / T  +  Σ run · (b before it + b behind it) / 2 / T  +  T / 100 · (cuts − 1)
 //
-//   * The first term is the mean length of the run that is found under way at a random instant of computing: how long a
-//     lane is held before the policy can choose again.
-//   * The second is the area under the line through the chosen points (t, b), divided by T: the mean transfer time if a
-//     frame is to move after some share of its work, mixing the two cuts on either side of that share. If nothing but
-//     links counted, the best cuts would be the corners of the lower convex hull of all (t, b), and those are all that
-//     a fluid system needs: any way of a frame through the cluster may be replaced by a mixture of ways that change
-//     devices at corners only, with the same work everywhere and no more bytes. So capacity is not what few cuts cost.
-//   * The third is what one more queue per source costs until it holds enough for a gradient. It leaves out cuts that
-//     gain hardly anything, as those between layers that take no time.
-//
-// The minimum over all sets of at most so many cuts is found exactly, by dynamic programming.
+// over the runs between neighbouring cuts. The first term is the mean length of a run that is under way at a random
+// instant of computing: how long a lane is held before the policy can choose again. The second is the mean transfer
+// time of a frame that moves after a random share of its work, at one of the two cuts next to it. The third is what
+// a queue more costs until it holds enough for a gradient; it leaves out cuts that gain hardly anything.
 //
 // A cut is never offered if its frontier is larger than the frame and takes longer to move than the rest of the model
 // takes to compute: whoever holds it does better to go on.
@@ -32,6 +33,8 @@ namespace eddy::scheduler {
 
 inline constexpr size_t cuts_default = 5;
 inline constexpr size_t cuts_max = remaining_max - 1;
+/// How far above the hull the line through the chosen cuts may lie.
+inline constexpr double hull_excess = 1.02;
 
 /// What the choice depends on. Times that are negative or not finite count as 0.
 struct CutCosts {
@@ -41,12 +44,8 @@ struct CutCosts {
 };
 
 /// Strictly rising, at most `count_max` (1 to cuts_max); the first is 0, the 8-bit frame, and it is the only one if
-/// nothing is known of the link, for then no frame can move, or if no layer takes time. Among equally good sets the
-/// smallest is taken.
+/// nothing is known of the link or no layer takes time.
 [[nodiscard]] std::vector<uint16_t> choose_cuts(const CutCosts& costs, size_t count_max = cuts_default);
-
-/// J, of cuts as choose_cuts() gives them; for tests and people.
-[[nodiscard]] double cost_of_cuts(const CutCosts& costs, const std::vector<uint16_t>& cuts);
 
 /// Whether to choose again: `then` is what the last choice was made with. The choice depends on the layers' shares of
 /// the whole time and on the ratio of computing to transfer times, and on nothing else: a device and a link that both

@@ -61,7 +61,7 @@ void LayerClock::update() {
     if (fresh_expected_s > 0) {
         const double measured = fresh_s / fresh_expected_s;
         const double belief = std::min(1.0, fresh_expected_s / (believed_share * expected_s_));
-        factor_ = believed_ + (measured - believed_) * belief;
+        factor_ = believed_ + (measured - believed_) * belief * belief;
         if (belief == 1.0) believed_ = measured;
     }
     before_s_.assign(1, 0);

@@ -10,11 +10,11 @@
 // lane is held by them as well.
 //
 // *Layers that were not run lately* (in the last 128 runs) are expected at the profile's time · the device's factor:
-// how much longer than in the profile those take that were. A factor is believed as far as they are a quarter of the
-// model's time; of less, it is taken in that proportion, and for the rest it stays at what it last was when it was
+// how much longer than in the profile those take that were. The factor is believed in full if these make up a quarter
+// of the model's time; if less, in proportion to the square of their share, and for the rest it stays at what was last
 // believed in full. So a node that is given only slivers of a model, each dominated by overhead, finds these slivers
-// slow, as they are, and the rest of the model as fast as before: if it seemed ever slower it would be given ever
-// smaller slivers.
+// slow, as they are, and the rest of the model as fast as before. If it seemed ever slower, it would be given ever
+// less.
 #pragma once
 
 #include <array>

@@ -35,7 +35,7 @@ Result<ExperimentBounds> experiment_bounds(const Experiment& original, const Mod
     bounds.optimum_per_s = optimum->operation.throughput_per_s;
     const bool finite = std::all_of(experiment.sources.begin(), experiment.sources.end(),
                                     [](const ExperimentSource& source) { return source.frames.has_value(); });
-    if (!finite || !experiment.changes.empty()) return bounds;
+    if (!finite) return bounds;
     const auto makespan = planner::makespan_bound(experiment, profile, wire);
     if (!makespan) return makespan.error();
     bounds.makespan_s = makespan->makespan_s;

@@ -28,7 +28,7 @@ struct ExperimentBounds {
     std::vector<double> offered_per_s;
     std::vector<double> bound_per_s;           ///< theta · offered
     std::vector<double> optimum_per_s;         ///< the largest Σ weight · log rate, none above what is offered
-    std::optional<double> makespan_s;          ///< if all sources have `frames`, and no speed changes
+    std::optional<double> makespan_s;          ///< if all sources have `frames`
     [[nodiscard]] double total_per_s() const;  ///< of bound_per_s
 };
 

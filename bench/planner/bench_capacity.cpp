@@ -1,4 +1,5 @@
-// What the bounds of a cluster cost: from nothing (cold), and after rates and speeds have changed a little (warm).
+// What the bounds of a cluster cost: from nothing (cold), and after rates, speeds and widths have changed a
+// little (warm).
 // 32 devices × 20 layers × 8 sources: at most 250 ms cold, 20 ms warm.
 #include <benchmark/benchmark.h>
 
@@ -54,13 +55,16 @@ Cluster make_cluster(const benchmark::State& state) {
                         state.range(4) == 0 ? ExperimentLinks::ring : ExperimentLinks::direct);
 }
 
-/// Every rate and speed by up to 5 %.
+/// Every rate, speed and width by up to 5 %.
 void change_a_little(Cluster& cluster, const Cluster& original, Random& random) {
     for (size_t d = 0; d < cluster.experiment.devices.size(); ++d)
         cluster.experiment.devices[d].speed = original.experiment.devices[d].speed * random.uniform(0.95, 1.05);
     for (size_t j = 0; j < cluster.experiment.sources.size(); ++j)
         cluster.experiment.sources[j].rate_per_s =
             original.experiment.sources[j].rate_per_s * random.uniform(0.95, 1.05);
+    for (size_t k = 0; k < cluster.experiment.links_between.size(); ++k)
+        cluster.experiment.links_between[k].link.mbit_per_s =
+            original.experiment.links_between[k].link.mbit_per_s * random.uniform(0.95, 1.05);
 }
 
 void capacity_cold(benchmark::State& state) {

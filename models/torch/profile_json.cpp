@@ -86,6 +86,7 @@ std::string profile_to_json(const ModelProfile& profile) {
 
 Result<ModelProfile> profile_from_json(const std::string& text_in) {
     if (text_in.size() > profile_bytes_max) return invalid("profile: larger than 1 MiB");
+    std::string place;
     try {
         const json object = json::parse(text_in);
         if (!object.is_object() || text(object, "schema") != "eddy.profile/1")
@@ -98,10 +99,13 @@ Result<ModelProfile> profile_from_json(const std::string& text_in) {
         const json& layers = member(object, "layers");
         if (!layers.is_array() || layers.empty() || layers.size() > graph::layers_max)
             return invalid("profile: \"layers\" must be a list of 1 to " + std::to_string(graph::layers_max));
-        for (const json& layer : layers) profile.layers.push_back(read_layer(layer));
+        for (const json& layer : layers) {
+            place = "layers[" + std::to_string(profile.layers.size()) + "]: ";
+            profile.layers.push_back(read_layer(layer));
+        }
         return profile;
     } catch (const BadProfile& bad) {
-        return invalid("profile: " + bad.what);
+        return invalid("profile: " + place + bad.what);
     } catch (const json::exception& error) {
         return invalid(std::string("profile: ") + error.what());
     }

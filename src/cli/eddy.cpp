@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
     add_sim_run_command(program, chosen);
     add_sim_scenario_commands(program, chosen);
     add_doctor_command(program, chosen);
+    add_plan_commands(program, chosen);
     program.footer(
         "Every command has --help with an example; those that print a table take --json.\n"
         "Exit codes: 0 done, 1 it ran and failed, 2 bad usage or configuration.");

@@ -73,11 +73,14 @@ std::vector<Key> work_keys() {
          to(&NodeConfig::limit)},
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
          "Bound of weights, compiled layers and buffers together, in MiB.", false, false, to(&NodeConfig::memory_mb)},
-        {"scheduler", "policy", ChoiceType{{"local", "ms-mdi"}}, "\"ms-mdi\"",
-         "ms-mdi shares the work round the ring, by queue lengths; local keeps every frame at its own node.", false,
-         false, to(&NodeConfig::policy)},
-        {"scheduler", "shares", ChoiceType{{"parameters"}}, "\"parameters\"",
-         "How a node's share of a model is measured: by γ, seconds per parameter.", false, false,
+        {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"ms-mdi\"",
+         "local: every frame stays at its own node. ddi: whole frames go to whoever has time. ar-mdi: each node "
+         "computes its share of every frame. ms-mdi: whole here or shared round the ring, by queue lengths. layered: "
+         "round the ring, split at the cuts where the time that queues still need falls fastest. The same on all "
+         "nodes.",
+         false, false, to(&NodeConfig::policy)},
+        {"scheduler", "shares", ChoiceType{{"parameters", "measured"}}, "\"parameters\"",
+         "By what ar-mdi and ms-mdi share out a model: its parameters, or its layers' measured times.", false, false,
          to(&NodeConfig::shares)},
         {"scheduler", "queue_frames", IntegerType{1, 4096}, "16", "Bound of each queue, per source.", false, false,
          to(&NodeConfig::queue_frames)},
@@ -115,6 +118,11 @@ std::vector<Key> source_keys() {
         {"source", "deadline_ms", NumberType{0, false, day_s * 1000}, "",
          "A frame older than this is dropped, wherever it is. Left out: none.", false, false,
          to_source(&SourceConfig::deadline_ms)},
+        {"source", "weight", NumberType{0, false, 1e6}, "",
+         "Of its rate against others', when not all can be served. Left out: the rate at which it offers.", false,
+         false, to_source(&SourceConfig::weight)},
+        {"source", "priority", IntegerType{0, int64_t{priority_max}}, "0",
+         "Sources of higher priority are served first.", false, false, to_source(&SourceConfig::priority)},
         {"source", "reservoir_frames", IntegerType{1, 4096}, "8", "Captured frames that may wait to be admitted.",
          false, false, to_source(&SourceConfig::reservoir_frames)},
     };

@@ -1,6 +1,7 @@
 // What no honest node sends, whatever the encoding.
 #include <cmath>
 
+#include "eddy/config.hpp"
 #include "src/transport/codec.hpp"
 
 namespace eddy::transport {
@@ -65,6 +66,18 @@ Status check_members(const std::vector<msg::Member>& members, size_t count_max) 
     return success();
 }
 
+/// Receivers search it by layer and add its times up.
+Status check_remaining(const std::vector<msg::Remaining>& remaining) {
+    if (auto status = check_list("remaining times", remaining.size(), remaining_max); !status) return status;
+    for (size_t i = 0; i < remaining.size(); ++i) {
+        if (i > 0 && remaining[i].layer <= remaining[i - 1].layer)
+            return invalid("remaining times are not in the order of their layers");
+        if (remaining[i].time < Usec(0) || remaining[i].time > duration_max)
+            return invalid("a remaining time is negative or longer than a year");
+    }
+    return success();
+}
+
 struct Checker {
     std::span<const HostTensor> tensors;
 
@@ -97,11 +110,15 @@ struct Checker {
     Status operator()(const msg::NodeState& state) const {
         if (!std::isfinite(state.gamma_s_per_parameter) || state.gamma_s_per_parameter < 0)
             return invalid("gamma is not a finite number of seconds per parameter");
-        return check_list("backlogs", state.backlog.size(), backlogs_max);
+        if (auto status = check_list("backlogs", state.backlog.size(), backlogs_max); !status) return status;
+        return check_remaining(state.remaining);
     }
 
     Status operator()(const msg::Work& work) const {
         if (auto status = check_list("tensors", tensors.size(), frontier_tensors_max); !status) return status;
+        if (work.priority > priority_max)
+            return invalid("a priority of " + std::to_string(work.priority) + " (at most " +
+                           std::to_string(priority_max) + ")");
         uint64_t bytes = 0;
         for (const auto& tensor : tensors) {
             if (auto status = check_tensor(tensor); !status) return status;

@@ -72,8 +72,9 @@ struct Encoded {
     uint64_t bytes = 0;
 };
 
-/// Texts that are too long are cut and scores that are not finite become 0 (a broken model must not cost the frame);
-/// everything else that a decoder would refuse is refused here with `invalid`.
+/// Texts that are too long are cut, scores that are not finite become 0 (a broken model must not cost the frame),
+/// remaining times of more than a year become one; everything else that a decoder would refuse is refused here with
+/// `invalid`.
 Result<Encoded> encode(const Message& message, std::vector<HostTensor> tensors);
 Encoded encode(const Hello& hello);
 Encoded encode(const Proof& proof);

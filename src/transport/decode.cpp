@@ -115,6 +115,9 @@ msg::NodeState get(wire::NodeState::Reader from) {
     const auto backlog = from.getBacklog();
     state.backlog.reserve(bounded("backlogs", backlog, backlogs_max));
     for (const auto& entry : backlog) state.backlog.push_back({get_source(entry), entry.getLayer(), entry.getFrames()});
+    const auto remaining = from.getRemaining();
+    state.remaining.reserve(bounded("remaining times", remaining, remaining_max));
+    for (const auto& entry : remaining) state.remaining.push_back({entry.getLayer(), Usec(entry.getTimeUsec())});
     return state;
 }
 
@@ -146,6 +149,7 @@ Delivery get(wire::Work::Reader from, const RawMessage& raw) {
     work.attempt = from.getAttempt();
     work.hops = from.getHops();
     work.layer = from.getLayer();
+    work.priority = from.getPriority();
     work.plan.value = from.getPlan();
     work.epoch = from.getEpoch();
     work.chain_hash = get_hash(from.getChainHash());

@@ -155,6 +155,11 @@ struct Writer {
             backlog[i].setLayer(state.backlog[i].layer);
             backlog[i].setFrames(state.backlog[i].frames);
         }
+        auto remaining = out.initRemaining(static_cast<unsigned>(state.remaining.size()));
+        for (unsigned i = 0; i < remaining.size(); ++i) {
+            remaining[i].setLayer(state.remaining[i].layer);
+            remaining[i].setTimeUsec(state.remaining[i].time.count());
+        }
     }
 
     void operator()(const msg::Work& work) {
@@ -164,6 +169,7 @@ struct Writer {
         out.setAttempt(work.attempt);
         out.setHops(work.hops);
         out.setLayer(work.layer);
+        out.setPriority(work.priority);
         out.setPlan(work.plan.value);
         out.setEpoch(work.epoch);
         out.setChainHash(data_of(work.chain_hash));
@@ -217,9 +223,11 @@ struct Writer {
 /// So that most messages fit one segment; a wrong guess costs another segment, nothing else.
 unsigned first_segment_words(const Message& message) {
     size_t words = 96;
-    if (const auto* state = std::get_if<msg::NodeState>(&message)) words += 6 * state->backlog.size();
+    if (const auto* state = std::get_if<msg::NodeState>(&message))
+        words += 6 * state->backlog.size() + 2 * state->remaining.size();
     if (const auto* neighbours = std::get_if<msg::Neighbours>(&message)) words += 24 * neighbours->successors.size();
-    if (const auto* found = std::get_if<msg::Found>(&message)) words += 24 * (found->before.size() + found->after.size());
+    if (const auto* found = std::get_if<msg::Found>(&message))
+        words += 24 * (found->before.size() + found->after.size());
     if (const auto* ack = std::get_if<msg::Ack>(&message)) words += 6 * ack->credits.size();
     if (const auto* result = std::get_if<msg::Result>(&message))
         words +=
@@ -228,10 +236,18 @@ unsigned first_segment_words(const Message& message) {
     return static_cast<unsigned>(std::min<size_t>(words, 32 * 1024));
 }
 
+constexpr Usec year = std::chrono::hours(24 * 365);
+
 /// More than a year away is none at all, and more than a year ago is a year ago.
-Usec mended(Usec deadline_left) {
-    constexpr Usec year = std::chrono::hours(24 * 365);
-    return deadline_left > year ? Usec::max() : std::max(deadline_left, -year);
+Usec mended(Usec deadline_left) { return deadline_left > year ? Usec::max() : std::max(deadline_left, -year); }
+
+bool too_long(const msg::Remaining& remaining) { return remaining.time > year; }
+
+/// Behind a link that hardly moves a byte a frame may well need more than a year; that must not cost the whole state.
+msg::NodeState mended(msg::NodeState state) {
+    for (auto& remaining : state.remaining)
+        if (too_long(remaining)) remaining.time = year;
+    return state;
 }
 
 /// A result with what the sender cannot help already mended.
@@ -263,6 +279,9 @@ Result<Encoded> encode(const Message& message, std::vector<HostTensor> tensors) 
         clean.deadline_left = mended(work->deadline_left);
         return encode(clean, std::move(tensors));
     }
+    if (const auto* state = std::get_if<msg::NodeState>(&message);
+        state && std::any_of(state->remaining.begin(), state->remaining.end(), too_long))
+        return encode(mended(*state), std::move(tensors));
     if (auto status = check(message, tensors); !status) return status.error();
     try {
         auto outgoing = std::make_shared<Outgoing>(first_segment_words(message));

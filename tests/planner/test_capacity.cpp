@@ -1,5 +1,6 @@
 // Goal: θ is the largest scale at which every source can be served, and what is told of the optimum fits it. Method:
 // cases worked out by hand, the arc program by brute force, and what must hold of any cluster.
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -8,6 +9,7 @@
 
 #include "arc_program.hpp"
 #include "clusters.hpp"
+#include "planner/layered_graph.hpp"
 
 using namespace eddy;
 using namespace eddy::planner;
@@ -192,6 +194,35 @@ TEST_CASE("what is told of the optimum adds up") {
     }));
 }
 
+TEST_CASE("prices prove θ on clusters of any size: no way costs a frame less than what all resources are worth to it") {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        CAPTURE(seed);
+        Case made = random_case(seed, 32, 20);
+        for (size_t d = 0; d < made.experiment.devices.size(); d += 3) add_source(made.experiment, d, 10);
+        const CapacityBound bound = capacity_bound(made.experiment, made.profile).value();
+        const LayeredGraph graph = layered_graph(made.experiment, made.profile, 300).value();
+        std::vector<double> prices(graph.resources.size(), 0);
+        double worth = 0;
+        for (const ResourceUse& use : bound.operation.resources)
+            for (size_t r = 0; r < prices.size(); ++r) {
+                const Resource& resource = graph.resources[r];
+                const auto kind = static_cast<ResourceUse::Kind>(resource.kind);
+                const size_t from = resource.from == nowhere ? resource.to : resource.from;
+                const size_t to = resource.to == nowhere ? resource.from : resource.to;
+                if (kind != use.kind || from != use.from || to != use.to) continue;
+                prices[r] = use.price / graph.capacity[r];
+                worth += use.price;
+            }
+        double cost = 0;  // of what is offered a second
+        for (const ExperimentSource& source : made.experiment.sources) {
+            const auto home = std::lower_bound(graph.homes.begin(), graph.homes.end(), source.device);
+            const auto index = static_cast<size_t>(home - graph.homes.begin());
+            cost += source.rate_per_s * cheapest_way(graph, charges_of(graph, prices), index).cost;
+        }
+        CHECK(worth / cost == doctest::Approx(bound.theta).epsilon(1e-6));
+    }
+}
+
 TEST_CASE("more speed, width or devices never lower θ, and all scaled alike scale it") {
     CHECK(rc::check("monotone", [] {
         const Case made = case_of_seed();
@@ -230,6 +261,7 @@ TEST_CASE("more speed, width or devices never lower θ, and all scaled alike sca
 TEST_CASE("a planner that has found other bounds finds the same as a new one") {
     CHECK(rc::check("warm", [] {
         Case made = case_of_seed();
+        made.experiment.devices[0].has_model = true;
         CapacityPlanner planner;
         for (int step = 0; step < 8; ++step) {
             const size_t at = *rc::gen::inRange<size_t>(0, made.experiment.devices.size());
@@ -238,11 +270,26 @@ TEST_CASE("a planner that has found other bounds finds the same as a new one") {
                 case 0: made.experiment.devices[at].speed *= factor; break;
                 case 1: made.experiment.sources[0].rate_per_s *= factor; break;
                 case 2: made.experiment.link.mbit_per_s *= factor; break;
-                case 3: made.experiment.devices[at].has_model = true; break;
+                case 3:
+                    made.experiment.devices[at].has_model = at == 0 || !made.experiment.devices[at].has_model;
+                    break;
                 default: made.profile.layers[0].time += Usec(100);
             }
             const double warm = planner.capacity(made.experiment, made.profile).value().theta;
             RC_ASSERT(std::abs(warm - theta(made)) < 1e-6 * warm);
         }
     }));
+}
+
+TEST_CASE("a planner notices that devices have changed places on the ring") {
+    Experiment experiment = make_cluster(3, 80);
+    for (size_t d = 0; d < 3; ++d) add_source(experiment, d, d == 0 ? 100 : 1);  // so each pair has a link, for results
+    experiment.links_between = {{0, 2, {0.8, 0}}};
+    const ModelProfile profile = make_profile({{10, 100}});
+    CapacityPlanner planner;
+    const double before = planner.capacity(experiment, profile).value().theta;
+    std::swap(experiment.devices[1].id, experiment.devices[2].id);
+    const double after = planner.capacity(experiment, profile).value().theta;
+    CHECK(after < 0.6 * before);
+    CHECK(after == doctest::Approx(theta(experiment, profile)));
 }

@@ -58,6 +58,16 @@ TEST_CASE("capacity that lies idle before a source's frames come is lost") {
     CHECK(makespan_bound(experiment, make_profile({{10, 1}})).value().fluid_s == doctest::Approx(11.01));
 }
 
+TEST_CASE("with changes of speed the bound is that of devices which are always as fast as they ever are") {
+    const ModelProfile profile = make_profile({{10, 10}});
+    Experiment experiment = make_cluster(1, 100);
+    add_batch(experiment, 0, 1000, 500);
+    experiment.changes = {{1, 0, 0.5}};
+    CHECK(makespan_bound(experiment, profile).value().makespan_s == doctest::Approx(5));
+    experiment.changes.push_back({2, 0, 4});
+    CHECK(makespan_bound(experiment, profile).value().makespan_s == doctest::Approx(1.25));
+}
+
 TEST_CASE("frames that have not come cannot be served, so a slow stream of many leaves work for its end") {
     // Two devices, the second only for source 1, whose link is shut: its frames come at 150/s for two seconds.
     Experiment experiment = make_cluster(2, 1e-4);
@@ -101,4 +111,6 @@ TEST_CASE("many sources that end at different times have a bound that still hold
     const double fluid_s = makespan_bound(experiment, make_profile({{10, 1}})).value().fluid_s;
     CHECK(fluid_s >= frames / 200);
     CHECK(fluid_s <= frames / 200 + 1);
+    for (auto& source : experiment.sources) source.rate_per_s = 0.5;  // little to do, until the last has come
+    CHECK(makespan_bound(experiment, make_profile({{10, 1}})).value().fluid_s == doctest::Approx(186 / 0.5));
 }

@@ -95,6 +95,26 @@ TEST_CASE("rates of the optimum can be served, and no others near them are bette
     }));
 }
 
+TEST_CASE("weights, rates, speeds and widths of very different sizes have an optimum, whose gap is told") {
+    for (uint64_t seed = 1; seed <= 500; ++seed) {
+        CAPTURE(seed);
+        Case made = random_case(seed);
+        Random random(seed);
+        for (auto& device : made.experiment.devices) device.speed = std::pow(10, random.uniform(-3, 3));
+        made.experiment.link.mbit_per_s = std::pow(10, random.uniform(-3, 3));
+        double weights = 0;
+        for (auto& source : made.experiment.sources) {
+            source.rate_per_s = std::pow(10, random.uniform(-3, 3));
+            source.weight = std::pow(10, random.uniform(-3, 3));
+            weights += source.weight;
+        }
+        const auto optimum = utility_optimum(made.experiment, made.profile);
+        REQUIRE(optimum);
+        CHECK(optimum->gap <= utility_gap_max * weights);
+        CHECK(room_for(made, rates(*optimum)) > 1 - 1e-6);
+    }
+}
+
 TEST_CASE("a planner finds the same optimum after changes as a new one") {
     Case made = random_case(11);
     CapacityPlanner planner;

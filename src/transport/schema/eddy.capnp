@@ -131,6 +131,11 @@ struct Backlog {
   frames @3 :UInt32;
 }
 
+struct Remaining {
+  layer @0 :UInt16;
+  timeUsec @1 :Int64;
+}
+
 struct NodeState {
   sequence @0 :UInt64;
   asOfSeq @1 :UInt64;
@@ -138,6 +143,7 @@ struct NodeState {
   memoryBytes @3 :UInt64;
   chainHash @4 :Data;  # empty: no model
   backlog @5 :List(Backlog);
+  remaining @6 :List(Remaining);  # layers rising; at most 16
 }
 
 # -- Frames on their way.
@@ -167,6 +173,7 @@ struct Work {
   deadlineLeftUsec @8 :Int64 = 0x7fffffffffffffff;  # greatest: none
   soFar @9 :Durations;
   tensors @10 :List(Tensor);
+  priority @11 :UInt8; # of its source; at most 100
 }
 
 struct Credit {

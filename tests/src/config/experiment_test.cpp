@@ -236,6 +236,8 @@ TEST_CASE("numbers out of range are refused with file, line and key") {
           "x.toml:9: [link] delay_ms: found -1, allowed: a number from 0 to 60000");
     CHECK(wrong(small, "rate_per_s = 0") == "x.toml:8: [[source]] rate_per_s: found 0, " + positive + "1000");
     CHECK(wrong(small, "weight = 0") == "x.toml:8: [[source]] weight: found 0, " + positive + "1000000");
+    CHECK(wrong(small, "priority = 101") ==
+          "x.toml:8: [[source]] priority: found 101, allowed: a whole number from 0 to 100");
     CHECK(wrong(small, "frames = 0").find("x.toml:8: [[source]] frames: found 0") == 0);
     CHECK(wrong(small, "arrivals = \"often\"") ==
           "x.toml:8: [[source]] arrivals: found \"often\", allowed: \"paced\" or \"poisson\"");

@@ -95,6 +95,8 @@ TEST_CASE("the defaults that the reference prints are the ones that an empty tab
     CHECK(config.sources[0].arrivals == source.arrivals);
     CHECK(config.sources[0].loop == source.loop);
     CHECK(config.sources[0].reservoir_frames == source.reservoir_frames);
+    CHECK(config.sources[0].priority == source.priority);
+    CHECK_FALSE(config.sources[0].weight.has_value());
 }
 
 TEST_CASE("the reference is itself TOML, and names every key with what it allows") {
@@ -133,7 +135,7 @@ limit = 1
 memory_mb = 64
 [scheduler]
 policy = "local"
-shares = "parameters"
+shares = "measured"
 queue_frames = 5
 attempts_max = 6
 stop_timeout_s = 0
@@ -148,6 +150,8 @@ loop = true
 when_full = "drop-newest"
 deadline_ms = 250.5
 reservoir_frames = 9
+weight = 2.5
+priority = 100
 [[source]]
 name = "door"
 input = "rtsp://user:pass@10.0.0.9/stream"
@@ -183,6 +187,7 @@ TEST_CASE("every key reaches its member") {
     CHECK(config.limit == 1.0);
     CHECK(config.memory_mb == 64);
     CHECK(config.policy == PolicyKind::local);
+    CHECK(config.shares == SharesKind::measured);
     CHECK(config.queue_frames == 5);
     CHECK(config.attempts_max == 6);
     CHECK(config.stop_timeout_s == 0);
@@ -198,6 +203,8 @@ TEST_CASE("every key reaches its member") {
     CHECK(film.when_full == WhenFull::drop_newest);
     CHECK(film.deadline_ms == 250.5);
     CHECK(film.reservoir_frames == 9);
+    CHECK(film.weight == 2.5);
+    CHECK(film.priority == 100);
     CHECK(config.sources[1].input == "rtsp://user:pass@10.0.0.9/stream");
     CHECK_FALSE(config.sources[1].rate_per_s.has_value());
 }
@@ -229,7 +236,10 @@ TEST_CASE("a value out of range names file, line, key, what was found and what i
     CHECK(refusal(scratch, named + "[compute]\nlanes = 2.0\n").find("found 2.0") != std::string::npos);
     CHECK(refusal(scratch, named + "[compute]\nlanes = \"2\"\n").find("found \"2\"") != std::string::npos);
     CHECK(refusal(scratch, named + "[scheduler]\npolicy = \"fastest\"\n") ==
-          "node.toml:4: [scheduler] policy: found \"fastest\", allowed: \"local\" or \"ms-mdi\"");
+          "node.toml:4: [scheduler] policy: found \"fastest\", allowed: \"local\", \"ddi\", \"ar-mdi\", "
+          "\"ms-mdi\" or \"layered\"");
+    CHECK(refusal(scratch, named + "[scheduler]\nshares = \"equal\"\n") ==
+          "node.toml:4: [scheduler] shares: found \"equal\", allowed: \"parameters\" or \"measured\"");
     CHECK(refusal(scratch, named + "listen = \"127.0.0.1\"\n") ==
           "node.toml:3: [node] listen: found \"127.0.0.1\", allowed: a text \"host:port\" with a port from 0 to 65535");
     CHECK(refusal(scratch, named + "[cluster]\nseeds = [\"127.0.0.1:1\", 5]\n") ==
@@ -261,6 +271,33 @@ TEST_CASE("the boundaries of a range belong to it as stated") {
     refusal(scratch, named + "[compute]\nlanes = 65\n");
     refusal(scratch, named + "[scheduler]\nframe_timeout_s = 0\n");
     refusal(scratch, named + "[scheduler]\nstop_timeout_s = -0.1\n");
+}
+
+TEST_CASE("each policy and way to share is known by its name") {
+    const Scratch scratch;
+    const auto policy = [&](const std::string& word) {
+        return accepted(scratch, named + "[scheduler]\npolicy = \"" + word + "\"\n").policy;
+    };
+    CHECK(policy("local") == PolicyKind::local);
+    CHECK(policy("ddi") == PolicyKind::ddi);
+    CHECK(policy("ar-mdi") == PolicyKind::ar_mdi);
+    CHECK(policy("ms-mdi") == PolicyKind::ms_mdi);
+    CHECK(policy("layered") == PolicyKind::layered);
+    CHECK(accepted(scratch, named + "[scheduler]\nshares = \"parameters\"\n").shares == SharesKind::parameters);
+}
+
+TEST_CASE("a source's weight is above 0 and its priority at most 100") {
+    const Scratch scratch;
+    scratch.write("m.pt", "");
+    const auto with = [](const std::string& line) { return with_source("input = \"lavfi:x\"\n" + line + "\n"); };
+    CHECK(accepted(scratch, with("weight = 1e6\npriority = 0")).sources.at(0).weight == 1e6);
+    for (const std::string value : {"0", "-1", "nan", "inf", "1000001"})
+        CHECK(refusal(scratch, with("weight = " + value)).find("allowed: a number above 0 and at most 1000000") !=
+              std::string::npos);
+    CHECK(accepted(scratch, with("priority = 100")).sources.at(0).priority == priority_max);
+    for (const std::string value : {"-1", "101", "1.5"})
+        CHECK(refusal(scratch, with("priority = " + value)) ==
+              "node.toml:8: [[source]] priority: found " + value + ", allowed: a whole number from 0 to 100");
 }
 
 TEST_CASE("an unknown key is refused, and the likely one is named") {

@@ -136,11 +136,13 @@ TEST_CASE("a received tensor lies inside the receive buffer and keeps it alive")
 TEST_CASE("capnp decode reads every kind of message with the schema") {
     msg::Work work;
     work.layer = 17;
+    work.priority = 100;
     work.hops = 2;
     HostTensor tensor = floats(2);
     std::fill_n(std::const_pointer_cast<std::byte>(tensor.bytes.owner()).get(), 8, std::byte{'x'});
     auto text = decoded_by_capnp(*encode(work, {tensor}));
     CHECK(text.find("layer = 17") != std::string::npos);
+    CHECK(text.find("priority = 100") != std::string::npos);
     CHECK(text.find("dtype = f32") != std::string::npos);
     CHECK(text.find("shape = [1, 2]") != std::string::npos);
     CHECK(text.find("data = \"xxxxxxxx\"") != std::string::npos);
@@ -161,9 +163,10 @@ TEST_CASE("capnp decode reads every kind of message with the schema") {
     text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}}, {}));
     CHECK(text.find("limit = 77") != std::string::npos);
     CHECK(text.find("accepted = false") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, {}, {{{}, 5, 6}}}, {}));
+    text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, {}, {{{}, 5, 6}}, {{7, Usec(888)}}}, {}));
     CHECK(text.find("gammaSecondsPerParameter = 0.25") != std::string::npos);
     CHECK(text.find("frames = 6") != std::string::npos);
+    CHECK(text.find("timeUsec = 888") != std::string::npos);
 }
 
 TEST_CASE("what no node may send is refused when it is encoded, in words") {
@@ -197,6 +200,29 @@ TEST_CASE("what no node may send is refused when it is encoded, in words") {
     msg::Work negative_duration;
     negative_duration.so_far.computing = Usec(-1);
     CHECK(refusal(negative_duration).find("duration") != std::string::npos);
+    msg::Work urgent;
+    urgent.priority = priority_max + 1;
+    CHECK(refusal(urgent) == "a priority of 101 (at most 100)");
+}
+
+TEST_CASE("remaining times out of order, of the past or too many are refused, and endless ones are cut") {
+    const auto state = [](std::vector<msg::Remaining> remaining) {
+        return msg::NodeState{.remaining = std::move(remaining)};
+    };
+    CHECK(refusal(state({{0, Usec(9)}, {3, Usec(0)}, {UINT16_MAX, Usec(5)}})).empty());
+    CHECK(refusal(state({{3, Usec(1)}, {3, Usec(1)}})).find("order of their layers") != std::string::npos);
+    CHECK(refusal(state({{0, Usec(1)}, {4, Usec(1)}, {3, Usec(1)}})).find("order") != std::string::npos);
+    CHECK(refusal(state({{0, Usec(1)}, {4, Usec(-1)}})).find("negative") != std::string::npos);
+    std::vector<msg::Remaining> many;
+    for (uint16_t layer = 0; layer < remaining_max; ++layer) many.push_back({layer, Usec(1)});
+    CHECK(refusal(state(many)).empty());
+    many.push_back({remaining_max, Usec(1)});
+    CHECK(refusal(state(many)).find("17 entries (at most 16)") != std::string::npos);
+
+    const auto packet = decode_bytes(joined(*encode(state({{1, Usec(7)}, {2, Usec::max()}}), {})));
+    REQUIRE(packet.ok());
+    const auto& back = std::get<msg::NodeState>(std::get<Delivery>(*packet).message);
+    CHECK(back.remaining == std::vector<msg::Remaining>{{1, Usec(7)}, {2, std::chrono::hours(24 * 365)}});
 }
 
 TEST_CASE("ring messages that no node would send are refused in words") {

@@ -21,20 +21,21 @@ std::vector<std::vector<std::byte>> corpus() {
     result.inference.classes.resize(3);
     result.inference.detections.resize(2);
     const msg::Member member{{}, {}, "name", {"host", 1}};
-    const std::vector<Message> messages = {msg::Ping{1},
-                                           msg::Pong{2},
-                                           msg::FindSuccessor{1, {}},
-                                           msg::Found{1, true, {member, member}},
-                                           msg::GetNeighbours{1, 2},
-                                           msg::Neighbours{1, 2, false, member, {member, member}},
-                                           msg::Neighbours{1, 2, true, std::nullopt, {}},
-                                           msg::Notify{},
-                                           msg::Introduce{member},
-                                           msg::Leave{"bye"},
-                                           msg::NodeState{1, 2, 1e-9, 4, ContentHash{{1}}, {{}, {}}},
-                                           msg::Ack{1, 2, Usec(3), Usec(4), true, {{}, {}}},
-                                           result,
-                                           msg::ResultAck{}};
+    const std::vector<Message> messages = {
+        msg::Ping{1},
+        msg::Pong{2},
+        msg::FindSuccessor{1, {}},
+        msg::Found{1, true, {member, member}},
+        msg::GetNeighbours{1, 2},
+        msg::Neighbours{1, 2, false, member, {member, member}},
+        msg::Neighbours{1, 2, true, std::nullopt, {}},
+        msg::Notify{},
+        msg::Introduce{member},
+        msg::Leave{"bye"},
+        msg::NodeState{1, 2, 1e-9, 4, ContentHash{{1}}, {{}, {}}, {{0, Usec(1)}, {9, Usec(0)}}},
+        msg::Ack{1, 2, Usec(3), Usec(4), true, {{}, {}}},
+        result,
+        msg::ResultAck{}};
     std::vector<std::vector<std::byte>> all;
     for (const auto& message : messages) all.push_back(joined(*encode(message, {})));
     all.push_back(joined(*encode(msg::Work{}, {tensor, tensor})));

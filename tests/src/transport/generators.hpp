@@ -7,6 +7,7 @@
 
 #include <rapidcheck.h>
 
+#include "eddy/config.hpp"
 #include "src/transport/codec.hpp"
 
 namespace eddy::transport::testing {
@@ -84,9 +85,17 @@ inline HostTensor any_tensor() {
 }
 
 inline msg::Work any_work() {
-    msg::Work work{
-        any_frame(),     any<uint64_t>(), any<uint32_t>(), any<uint16_t>(), PlanId{any<uint32_t>()},
-        any<uint32_t>(), any_hash(),      any<uint16_t>(), Usec::max(),     {any_duration(), any_duration()}};
+    msg::Work work{any_frame(),
+                   any<uint64_t>(),
+                   any<uint32_t>(),
+                   any<uint16_t>(),
+                   PlanId{any<uint32_t>()},
+                   any<uint32_t>(),
+                   any_hash(),
+                   any<uint16_t>(),
+                   any_of_range<uint8_t>(0, priority_max),
+                   Usec::max(),
+                   {any_duration(), any_duration()}};
     if (any<bool>()) work.deadline_left = any<bool>() ? any_duration() : -any_duration();
     return work;
 }
@@ -120,18 +129,24 @@ inline Message any_message(size_t kind) {
         case 0: return msg::Ping{any<uint64_t>()};
         case 1: return msg::Pong{any<uint64_t>()};
         case 2: return msg::FindSuccessor{any<uint64_t>(), any_node()};
-        case 3: return msg::Found{any<uint64_t>(), any<bool>(), any_list(found_members_max, any_member),
-                                  any_list(found_members_max, any_member)};
+        case 3:
+            return msg::Found{any<uint64_t>(), any<bool>(), any_list(found_members_max, any_member),
+                              any_list(found_members_max, any_member)};
         case 4: return msg::GetNeighbours{any_of_range<uint64_t>(1, INT64_MAX), any<uint64_t>()};
         case 5: return any_neighbours();
         case 6: return msg::Notify{};
         case 7: return msg::Introduce{any_member()};
         case 8: return msg::Leave{any_text(text_bytes_max)};
         case 9: {
-            msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), any_hash(), {}};
+            msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), any_hash(), {}, {}};
             state.gamma_s_per_parameter = *rc::gen::inRange(0, 1000000) * 1e-12;
             state.backlog = any_list(backlogs_max, [] {
                 return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()};
+            });
+            int layer = *rc::gen::inRange(-1, 100);
+            state.remaining = any_list(remaining_max, [&layer] {
+                layer += *rc::gen::inRange(1, 4000);
+                return msg::Remaining{static_cast<uint16_t>(layer), any_duration()};
             });
             return state;
         }

@@ -121,7 +121,7 @@ TEST_CASE("a peer that breaks the protocol after joining is dropped, and told wh
     }
 }
 
-TEST_CASE("impossible ring messages drop their sender, with one log line however often it comes back") {
+TEST_CASE("impossible messages drop their sender, with one log line however often it comes back") {
     const std::string node = "node = '12345678901234567890'";
     const std::string member = "(" + node + ", name = 'n', host = 'h', port = 1)";
     const auto list = [&](size_t count) {
@@ -129,6 +129,9 @@ TEST_CASE("impossible ring messages drop their sender, with one log line however
         for (size_t i = 0; i < count; ++i) text += (i == 0 ? "" : ", ") + member;
         return text + "]";
     };
+    const auto remaining = [](const std::string& entries) { return "(nodeState = (remaining = [" + entries + "]))"; };
+    std::string many = "(layer = 0)";
+    for (size_t i = 1; i <= remaining_max; ++i) many += ", (layer = " + std::to_string(i) + ")";
     struct Offence {
         std::string message;
         std::string reason;
@@ -146,6 +149,10 @@ TEST_CASE("impossible ring messages drop their sender, with one log line however
         {"(introduce = (" + node + ", host = 'h', port = 0))", "no host or no port"},
         {"(introduce = (" + node + ", host = '', port = 1))", "no host or no port"},
         {"(introduce = (" + node + ", name = 'a\\nb', host = 'h', port = 1))", "not printable"},
+        {remaining(many), "17 entries (at most 16)"},
+        {remaining("(layer = 5), (layer = 5)"), "order of their layers"},
+        {remaining("(layer = 5, timeUsec = -1)"), "negative"},
+        {remaining("(layer = 5, timeUsec = 9223372036854775807)"), "longer than a year"},
     };
     Loop loop;
     Node victim(loop, impatient(1, "key"));
