@@ -367,58 +367,62 @@ TEST_CASE("a machine that vanishes takes along what it had not sent yet") {
     CHECK(cluster.fabric.in_flight() == 0);
 }
 
-TEST_CASE("whatever happens, TCP keeps order, ups and downs alternate, nothing leaks, and equal seeds replay") {
-    const auto play = [](uint64_t seed) {
-        Random random(seed);
-        NetworkFaults network;
-        network.delay_mean = from_ms(random.uniform(0, 40));
-        network.delay_spread = network.delay_mean / 2;
-        network.loss = random.uniform(0, 0.2);
-        constexpr size_t n = 5;
-        Cluster cluster(n, network, seed);
-        Fabric& fabric = cluster.fabric;
-        fabric.set_bandwidth(1e6);
-        fabric.set_network_card(0, 1.5e6, 5e5);
-        uint64_t number = 0;
-        for (int i = 0; i < 400; ++i) {
-            const size_t a = random.below(n);
-            const size_t b = random.below(n);
-            switch (random.below(14)) {
-                case 0: fabric.crash(a); break;
-                case 1: fabric.vanish(a); break;
-                case 2:
-                    if (a != b) fabric.cut_one_way(a, b);
-                    break;
-                case 3: fabric.partition({{a}}); break;
-                case 4: fabric.pause(a); break;
-                case 5: fabric.slow(a, from_ms(random.uniform(0, 5))); break;
-                case 6:
-                case 7: fabric.heal(); break;
-                case 8:
-                    for (size_t node = 0; node < n; ++node) fabric.resume(node);
-                    break;
-                case 9:
-                    if (fabric.running(a) && !fabric.paused(a)) fabric.close(a, b, "random");
-                    break;
-                case 10:
-                    if (!fabric.running(a)) fabric.start(a);
-                    break;
-                case 11:
-                    if (fabric.running(a)) fabric.dial(a, Fabric::endpoint(b));
-                    break;
-                default:
-                    // Some have bytes, so what is closed, cut or dead may still be on the wire.
-                    if (fabric.running(a))
-                        fabric.send(a, b, msg::Ping{++number}, {}, random.chance(0.4) ? random.below(200'000) : 0);
-            }
-            cluster.run(from_ms(random.uniform(0, 60)));
+namespace {
+/// Random faults, connections and messages: the trace, what is left on the way, what processes were told.
+auto play(uint64_t seed) {
+    Random random(seed);
+    NetworkFaults network;
+    network.delay_mean = from_ms(random.uniform(0, 40));
+    network.delay_spread = network.delay_mean / 2;
+    network.loss = random.uniform(0, 0.2);
+    constexpr size_t n = 5;
+    Cluster cluster(n, network, seed);
+    Fabric& fabric = cluster.fabric;
+    fabric.set_bandwidth(1e6);
+    fabric.set_network_card(0, 1.5e6, 5e5);
+    uint64_t number = 0;
+    for (int i = 0; i < 400; ++i) {
+        const size_t a = random.below(n);
+        const size_t b = random.below(n);
+        switch (random.below(14)) {
+            case 0: fabric.crash(a); break;
+            case 1: fabric.vanish(a); break;
+            case 2:
+                if (a != b) fabric.cut_one_way(a, b);
+                break;
+            case 3: fabric.partition({{a}}); break;
+            case 4: fabric.pause(a); break;
+            case 5: fabric.slow(a, from_ms(random.uniform(0, 5))); break;
+            case 6:
+            case 7: fabric.heal(); break;
+            case 8:
+                for (size_t node = 0; node < n; ++node) fabric.resume(node);
+                break;
+            case 9:
+                if (fabric.running(a) && !fabric.paused(a)) fabric.close(a, b, "random");
+                break;
+            case 10:
+                if (!fabric.running(a)) fabric.start(a);
+                break;
+            case 11:
+                if (fabric.running(a)) fabric.dial(a, Fabric::endpoint(b));
+                break;
+            default:
+                // Some have bytes, so what is closed, cut or dead may still be on the wire.
+                if (fabric.running(a))
+                    fabric.send(a, b, msg::Ping{++number}, {}, random.chance(0.4) ? random.below(200'000) : 0);
         }
-        fabric.heal();
-        for (size_t node = 0; node < n; ++node) fabric.resume(node);
-        cluster.run(300s);
-        return std::tuple(fabric.trace_hash(), fabric.in_flight(), cluster.told);
-    };
-    CHECK(rc::check("", [&](uint64_t seed) {
+        cluster.run(from_ms(random.uniform(0, 60)));
+    }
+    fabric.heal();
+    for (size_t node = 0; node < n; ++node) fabric.resume(node);
+    cluster.run(300s);
+    return std::tuple(fabric.trace_hash(), fabric.in_flight(), cluster.told);
+}
+}  // namespace
+
+TEST_CASE("whatever happens, TCP keeps order, ups and downs alternate, nothing leaks, and equal seeds replay") {
+    CHECK(rc::check("", [](uint64_t seed) {
         const auto [hash, in_flight, told] = play(seed);
         RC_ASSERT(in_flight == 0U);
         std::map<std::pair<size_t, size_t>, uint64_t> last_number;

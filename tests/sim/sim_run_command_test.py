@@ -112,7 +112,7 @@ class SimRun(unittest.TestCase):
         ended = sim_run(EXPERIMENTS / "fig3-two.toml", "--policy", "local", *SHORT)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         self.assertRegex(ended.stdout, r"(?m)^fig3-two: Figure 3, two workers")
-        self.assertRegex(ended.stdout, r"(?m)^local +1 +[0-9.]+ +0\.\d+ ")
+        self.assertRegex(ended.stdout, r"(?m)^local +1 +[0-9.]+ +50\.03 +0\.\d+ ")
         self.assertRegex(ended.stdout, r"(?m)^local +1  small +25\.00 ")
         self.assertRegex(ended.stdout, r"(?m)^w1 +1\.00$")
 
