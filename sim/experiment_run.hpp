@@ -6,7 +6,8 @@
 // holds for all of it. When the window ends so do the sources, unless all have `frames`: then they run to their end,
 // for the makespan. Then the cluster drains, and every captured frame must have had its one outcome.
 //
-// A device has one network card, as fast as its fastest link each way. Pure: all follows from the arguments.
+// A device has one network card, as fast as its fastest link each way. One without memory for the model's weights only
+// relays. Pure: all follows from the arguments.
 #pragma once
 
 #include <cstdint>
@@ -94,7 +95,7 @@ struct ExperimentRun {
 /// With rates in the same proportion, `load` times what the cluster can carry in the window.
 [[nodiscard]] Result<Experiment> at_load(const Experiment& experiment, const ModelProfile& profile, double load);
 
-/// Errors: no ring formed.
+/// Errors: `unsupported`, if a source's device cannot compute; no ring formed.
 [[nodiscard]] Result<ExperimentRun> run_experiment(const Experiment& experiment, const ModelProfile& profile,
                                                    PolicyKind policy, uint64_t seed,
                                                    const ExperimentRunOptions& options = {});

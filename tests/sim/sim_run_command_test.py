@@ -142,6 +142,9 @@ class SimRun(unittest.TestCase):
             (ENDLESS.replace("speed", "sped"), ("made.toml:7", "sped")),
             (ENDLESS + "[link]\nmbit_per_s = 0\n", ("mbit_per_s",)),
             (ENDLESS.replace("{profile}", "nowhere.json"), ("nowhere.json",)),
+            (ENDLESS.replace("count = 2", "count = 2\nmemory_mb = 16") + 'name2 = 1', ("made.toml:14", "name2")),
+            (ENDLESS.replace("count = 2\n", "has_model = false\n").replace('"w1"', '"w"')
+             + '[[device]]\nname = "v"\n', ("made.toml", "camera", "no model")),
             ("[experiment", ("made.toml:1",)),
         ):
             with self.subTest(words):
