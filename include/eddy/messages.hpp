@@ -13,6 +13,7 @@
 
 #include "eddy/ids.hpp"
 #include "eddy/inference.hpp"
+#include "eddy/node_state.hpp"
 #include "eddy/tensor.hpp"
 #include "eddy/time.hpp"
 
@@ -20,9 +21,7 @@ namespace eddy {
 
 inline constexpr size_t members_max = 64;          ///< of a ring, as the scheduler sees it
 inline constexpr size_t found_members_max = 16;    ///< in one Found message
-inline constexpr size_t sources_max = 256;         ///< known to one node at a time
 inline constexpr size_t frontier_tensors_max = 8;  ///< in one Work message
-inline constexpr size_t remaining_max = 16;         ///< cuts a node tells its remaining time of
 inline constexpr size_t name_bytes_max = 64;
 inline constexpr size_t text_bytes_max = 1024;  ///< reasons for people
 inline constexpr uint64_t work_bytes_max = uint64_t{256} << 20;
@@ -112,42 +111,6 @@ struct Introduce {
 struct Leave {
     std::string reason;
     friend bool operator==(const Leave&, const Leave&) = default;
-};
-
-/// Frames waiting at the sender for `source` that resume at `layer`.
-struct Backlog {
-    SourceId source;
-    uint16_t layer = 0;
-    uint32_t frames = 0;
-    friend bool operator==(const Backlog&, const Backlog&) = default;
-};
-
-/// The least time in which a frame that resumes at `layer` at the sender is finished, there or further along the ring.
-struct Remaining {
-    uint16_t layer = 0;
-    Usec time{0};
-    friend bool operator==(const Remaining&, const Remaining&) = default;
-};
-
-/// The receiver of this may have sent, over the life of the connection, `limit` Work messages of `source`.
-/// Absolute, so a lost or repeated grant changes nothing.
-struct Credit {
-    SourceId source;
-    uint64_t limit = 0;
-    friend bool operator==(const Credit&, const Credit&) = default;
-};
-
-/// What a neighbour must know to schedule: `scheduling.md` calls it the view. Sent on change, rate-limited.
-struct NodeState {
-    uint64_t sequence = 0;             ///< rises; older ones are ignored
-    uint64_t as_of_seq = 0;            ///< Work messages of the receiver already counted in `backlog`
-    double gamma_s_per_parameter = 0;  ///< 0: cannot compute (no model)
-    uint64_t memory_bytes = 0;
-    double pressure = 0;           ///< largest weight / admitted rate of its sources; 0: it has none, or not yet
-    ContentHash chain_hash;        ///< all zero: no model, relays only
-    std::vector<Backlog> backlog;  ///< at most 4 * sources_max
-    std::vector<Remaining> remaining;  ///< at the cuts it offers, layers rising; at most remaining_max
-    friend bool operator==(const NodeState&, const NodeState&) = default;
 };
 
 /// A frame on its way: everything the next node needs to go on. Tensors travel beside it.

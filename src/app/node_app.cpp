@@ -92,6 +92,10 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
         parts.make_runner = [cache = model->cache, threads = config.threads_per_lane] {
             return make_torch_runner(cache, threads);
         };
+        parts.compile = [cache = model->cache](const std::vector<UnitRange>& runs) {
+            torch_exec::Executor executor(cache, {.threads = 1});
+            for (const auto& run : runs) (void)executor.prepare(run.first, run.last);  // if not, single layers serve it
+        };
     }
     if (!options.results_path.empty()) {
         auto writer = metrics::ResultWriter::open(options.results_path, log);

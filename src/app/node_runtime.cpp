@@ -18,6 +18,7 @@ NodeRuntime::~NodeRuntime() {
     for (auto& bridge : bridges_) bridge->stop();
     for (auto& camera : cameras_) camera->request_stop();
     if (starter_.joinable()) starter_.join();
+    if (compiler_.joinable()) compiler_.join();
     cameras_.clear();
     lanes_.clear();
     control_.reset();
@@ -156,6 +157,7 @@ TensorRef NodeRuntime::keep(HostTensor tensor) {
 }
 
 void NodeRuntime::drain_queues() {
+    if (compiled_.exchange(false)) tell(ev::Prepared{});
     std::pair<size_t, Finished> finished{0, {JobId{}, internal("nothing"), Usec{0}, Usec{0}}};
     for (size_t i = 0; i < drain_max && finished_.try_dequeue(finished); ++i) {
         lane_taken_[finished.first] = false;
@@ -229,6 +231,15 @@ void NodeRuntime::compute(const Job& job) {
         return lanes_[i]->start(job.id, job.units, std::move(inputs), job.ends_model);
     }
     EDDY_ASSERT(!"the core starts no more jobs than there are lanes");
+}
+
+void NodeRuntime::prepare(std::span<const UnitRange> runs) {
+    if (compiler_.joinable()) compiler_.join();  // it has told the loop already: the core asks for one at a time
+    compiler_ = std::thread([this, runs = std::vector<UnitRange>(runs.begin(), runs.end())] {
+        if (parts_.compile) parts_.compile(runs);
+        compiled_ = true;
+        loop_.wake();
+    });
 }
 
 void NodeRuntime::release(BufferId buffer) {

@@ -2,6 +2,7 @@
 // Belongs to the thread that constructs, runs and destroys it.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -33,6 +34,8 @@ struct RuntimeParts {
     uint32_t frame_width = 0;
     uint32_t frame_height = 0;
     std::function<std::unique_ptr<Runner>()> make_runner;  ///< called once per lane, on its thread
+    /// Compiles runs of layers, so that lanes find them ready; called on a thread of its own, one call at a time.
+    std::function<void(const std::vector<UnitRange>&)> compile;
     std::optional<metrics::ResultWriter> results;
     LogFn log;
 };
@@ -50,13 +53,14 @@ public:
     [[nodiscard]] metrics::Report report();
 
 private:
-    enum LoopTimer : int { core_ring, core_state, core_frames, core_stop, self_stop, flush_results };
+    enum LoopTimer : int { core_ring, core_state, core_frames, core_stop, core_link, self_stop, flush_results };
 
     // -- EffectSink
     void send(const NodeId& peer, const Message& message, std::span<const TensorRef> tensors) override;
     void connect(const Endpoint& endpoint) override;
     void disconnect(const NodeId& peer, const std::string& reason) override;
     void compute(const Job& job) override;
+    void prepare(std::span<const UnitRange> runs) override;
     void release(BufferId buffer) override;
     void deliver(const FrameId& frame, const Outcome& outcome) override;
     void allow_capture(CaptureAllowance allowance) override;
@@ -104,6 +108,8 @@ private:
     std::vector<std::unique_ptr<ComputeLane>> lanes_;
     std::vector<bool> lane_taken_;
     std::deque<Event> pending_;  ///< events that arose while the core was at work
+    std::thread compiler_;              ///< at most one; the lanes go on meanwhile
+    std::atomic<bool> compiled_{false};  ///< it is through; the loop has not noticed yet
     std::thread starter_;        ///< opening a camera may take seconds; the loop must not wait for it
     std::optional<double> seconds_;
     std::optional<Error> failure_;

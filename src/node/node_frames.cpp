@@ -29,10 +29,12 @@ bool NodeCore::dead(const Item& item) const {
 
 void NodeCore::finish(const Item& item, const Inference& inference) {
     if (item.frame.source.node == config_.self.id) {
-        if (ledger_.find(item.frame) == nullptr) {
+        const FrameRecord* record = ledger_.find(item.frame);
+        if (record == nullptr) {
             ++ledger_.counts(item.frame.source.stream).late_results;
             return;
         }
+        if (record->deadline < now_) return settle(item.frame, FrameState::dropped, "deadline");
         Outcome outcome;
         outcome.parts = item.so_far;
         outcome.hops = item.hops;

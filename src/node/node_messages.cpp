@@ -138,7 +138,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Result& result) {
         if (ledger_.mine(result.frame)) ++ledger_.counts(result.frame.source.stream).late_results;
         return;
     }
-    if (result.expired) return settle(result.frame, FrameState::dropped, "deadline");
+    if (result.expired || record->deadline < now_) return settle(result.frame, FrameState::dropped, "deadline");
     if (!result.failure.empty()) {
         if (result.attempt == record->attempts) retry(result.frame, result.failure);
         return;

@@ -110,6 +110,7 @@ struct Checker {
     Status operator()(const msg::NodeState& state) const {
         if (!std::isfinite(state.gamma_s_per_parameter) || state.gamma_s_per_parameter < 0)
             return invalid("gamma is not a finite number of seconds per parameter");
+        if (!std::isfinite(state.pressure) || state.pressure < 0) return invalid("a pressure is not finite, or negative");
         if (auto status = check_list("backlogs", state.backlog.size(), backlogs_max); !status) return status;
         return check_remaining(state.remaining);
     }

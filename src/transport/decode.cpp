@@ -111,6 +111,7 @@ msg::NodeState get(wire::NodeState::Reader from) {
     state.as_of_seq = from.getAsOfSeq();
     state.gamma_s_per_parameter = from.getGammaSecondsPerParameter();
     state.memory_bytes = from.getMemoryBytes();
+    state.pressure = from.getPressure();
     state.chain_hash = get_hash(from.getChainHash());
     const auto backlog = from.getBacklog();
     state.backlog.reserve(bounded("backlogs", backlog, backlogs_max));

@@ -148,6 +148,7 @@ struct Writer {
         out.setAsOfSeq(state.as_of_seq);
         out.setGammaSecondsPerParameter(state.gamma_s_per_parameter);
         out.setMemoryBytes(state.memory_bytes);
+        out.setPressure(state.pressure);
         out.setChainHash(data_of(state.chain_hash));
         auto backlog = out.initBacklog(static_cast<unsigned>(state.backlog.size()));
         for (unsigned i = 0; i < backlog.size(); ++i) {

@@ -144,6 +144,7 @@ struct NodeState {
   chainHash @4 :Data;  # empty: no model
   backlog @5 :List(Backlog);
   remaining @6 :List(Remaining);  # layers rising; at most 16
+  pressure @7 :Float64;           # largest weight / admitted rate of its sources; 0: none
 }
 
 # -- Frames on their way.

@@ -212,7 +212,7 @@ TEST_CASE("a later attempt overtakes an earlier one that still waits") {
     world.say(200, world.work(150, 2, 1), {world.tensor()});  // waits
     auto again = world.work(150, 2, 2);
     again.attempt = 2;
-    world.say(150, again, {world.tensor()});
+    world.say(200, again, {world.tensor()});  // the predecessor, which has credit
     world.computed(0, true);
     world.computed(1, true);
     CHECK(world.sink.jobs.size() == 2);
@@ -336,12 +336,13 @@ TEST_CASE("two sources that wait for one link take turns") {
     world.begin();
     for (const uint8_t peer : {150, 200, 220, 50}) world.peer_up(peer);
     // Sources 220 and 50 both pass here on their way to 150; the link takes one message at a time.
+    uint64_t sent = 0;
     for (uint64_t k = 0; k < 2; ++k)
         for (const uint8_t source : {220, 50}) {
             world.ms += 1;
-            auto work = world.work(source, k, k + 1);
+            auto work = world.work(source, k, ++sent);
             work.chain_hash.bytes[0] = 99;  // of another model: it is only passed on
-            world.say(source, work, {world.tensor()});
+            world.say(50, work, {world.tensor()});
         }
     for (uint64_t seq = 1; seq <= 3; ++seq) {
         world.ms += 1;

@@ -149,6 +149,7 @@ TEST_CASE("impossible messages drop their sender, with one log line however ofte
         {"(introduce = (" + node + ", host = 'h', port = 0))", "no host or no port"},
         {"(introduce = (" + node + ", host = '', port = 1))", "no host or no port"},
         {"(introduce = (" + node + ", name = 'a\\nb', host = 'h', port = 1))", "not printable"},
+        {"(nodeState = (pressure = -1))", "a pressure is not finite"},
         {remaining(many), "17 entries (at most 16)"},
         {remaining("(layer = 5), (layer = 5)"), "order of their layers"},
         {remaining("(layer = 5, timeUsec = -1)"), "negative"},
