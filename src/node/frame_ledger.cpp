@@ -59,11 +59,6 @@ void FrameLedger::settle(const FrameId& frame, Outcome outcome, Instant now, Buf
     EDDY_ASSERT(it != book.open.end());
     outcome.captured_at = it->second.captured_at;
     outcome.attempts = it->second.attempts;
-    // Deadlines are looked at now and then only: a result may come before that.
-    if (outcome.state == FrameState::completed && it->second.deadline < now) {
-        outcome.state = FrameState::dropped;
-        outcome.reason = "deadline";
-    }
     switch (outcome.state) {
         case FrameState::completed:
             ++book.counts.completed;
