@@ -12,7 +12,14 @@ namespace {
 const planner::CapacityOptions wire{static_cast<double>(result_bytes)};
 }
 
-Result<ExperimentBounds> experiment_bounds(const Experiment& experiment, const ModelProfile& profile) {
+ExperimentLinks links_used(const Experiment& experiment, PolicyKind policy) {
+    return policy == PolicyKind::ddi ? ExperimentLinks::direct : experiment.links;
+}
+
+Result<ExperimentBounds> experiment_bounds(const Experiment& original, const ModelProfile& profile,
+                                           ExperimentLinks links) {
+    Experiment experiment = original;
+    experiment.links = links;
     const Experiment in_window = planner::experiment_at(experiment, window_from_s(experiment));
     planner::CapacityPlanner planner;
     const auto capacity = planner.capacity(in_window, profile, wire);
@@ -28,7 +35,7 @@ Result<ExperimentBounds> experiment_bounds(const Experiment& experiment, const M
     bounds.optimum_per_s = optimum->operation.throughput_per_s;
     const bool finite = std::all_of(experiment.sources.begin(), experiment.sources.end(),
                                     [](const ExperimentSource& source) { return source.frames.has_value(); });
-    if (!finite || !experiment.changes.empty()) return bounds;
+    if (!finite) return bounds;
     const auto makespan = planner::makespan_bound(experiment, profile, wire);
     if (!makespan) return makespan.error();
     bounds.makespan_s = makespan->makespan_s;

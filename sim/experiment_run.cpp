@@ -30,8 +30,15 @@ SourceModel source_model(const ExperimentSource& source) {
     model.reservoir_frames = source.reservoir_frames;
     if (source.deadline_ms) model.deadline = from_ms(*source.deadline_ms);
     model.weight = source.weight;
-    model.priority = source.priority;
+    model.priority = static_cast<uint8_t>(std::min(source.priority, priority_max));
     return model;
+}
+
+/// As the bound has it.
+bool computes(const ExperimentDevice& device, const ModelProfile& profile) {
+    uint64_t weights = 0;
+    for (const LayerProfile& layer : profile.layers) weights += layer.weight_bytes;
+    return device.has_model && weights <= device.memory_mb << 20;
 }
 
 CompletionFigures figures_of(std::vector<double>& values) {
@@ -65,7 +72,7 @@ public:
         report_.sources.resize(experiment.sources.size());
         completion_ms_.resize(experiment.sources.size());
         completed_before_.resize(experiment.sources.size());
-        add_devices(policy);
+        add_devices(policy, profile);
         set_links();
         sim_.set_on_outcome(
             [this](size_t node, size_t stream, const Outcome& outcome) { note(sources_of_[node][stream], outcome); });
@@ -92,7 +99,7 @@ public:
     }
 
 private:
-    void add_devices(PolicyKind policy) {
+    void add_devices(PolicyKind policy, const ModelProfile& profile) {
         const NodeConfig defaults;
         sources_of_.resize(experiment_.devices.size());
         places_.resize(experiment_.sources.size());
@@ -103,9 +110,9 @@ private:
             node.id = device.id;
             node.speed = device.speed;
             node.lanes = device.lanes;
-            node.has_model = device.has_model;
+            node.has_model = computes(device, profile);
             node.policy = policy;
-            node.shares = defaults.shares;
+            node.shares = options_.shares;
             node.memory_bytes = device.memory_mb << 20;
             node.queue_frames = defaults.queue_frames;
             node.frame_timeout = from_seconds(defaults.frame_timeout_s);
@@ -299,7 +306,9 @@ double ExperimentRun::throughput_per_s() const {
     return total;
 }
 
-std::vector<PolicyKind> runnable_policies() { return {PolicyKind::local, PolicyKind::ms_mdi}; }
+std::vector<PolicyKind> runnable_policies() {
+    return {PolicyKind::local, PolicyKind::ddi, PolicyKind::ar_mdi, PolicyKind::ms_mdi, PolicyKind::layered};
+}
 
 double window_from_s(const Experiment& experiment) {
     double from_s = experiment.warm_up_s;
@@ -311,6 +320,10 @@ double window_from_s(const Experiment& experiment) {
 Result<ExperimentRun> run_experiment(const Experiment& experiment, const ModelProfile& profile, PolicyKind policy,
                                      uint64_t seed, const ExperimentRunOptions& options) {
     EDDY_ASSERT(!experiment.devices.empty() && !experiment.sources.empty() && options.check_every > 0);
+    for (const ExperimentSource& source : experiment.sources)
+        if (const ExperimentDevice& device = experiment.devices[source.device]; !computes(device, profile))
+            return unsupported("source " + source.name + " is on " + device.name +
+                               ", which has no model or no memory for its weights: such a device only relays");
     return Run(experiment, profile, policy, seed, options).run();
 }
 

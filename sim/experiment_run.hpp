@@ -6,7 +6,8 @@
 // holds for all of it. When the window ends so do the sources, unless all have `frames`: then they run to their end,
 // for the makespan. Then the cluster drains, and every captured frame must have had its one outcome.
 //
-// A device has one network card, as fast as its fastest link each way. Pure: all follows from the arguments.
+// A device has one network card, as fast as its fastest link each way. One without memory for the model's weights only
+// relays. Pure: all follows from the arguments.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +29,12 @@ struct ExperimentBounds {
     std::vector<double> offered_per_s;
     std::vector<double> bound_per_s;           ///< theta · offered
     std::vector<double> optimum_per_s;         ///< the largest Σ weight · log rate, none above what is offered
-    std::optional<double> makespan_s;          ///< if all sources have `frames`, and no speed changes
+    std::optional<double> makespan_s;          ///< if all sources have `frames`
     [[nodiscard]] double total_per_s() const;  ///< of bound_per_s
 };
 
 struct ExperimentRunOptions {
+    SharesKind shares = NodeConfig{}.shares;
     uint32_t check_every = 50;  ///< each core checks its invariants after so many events
     /// Told every simulated second; none if empty.
     std::function<void(double simulated_s)> progress;
@@ -83,13 +85,17 @@ struct ExperimentRun {
 /// Where the window begins.
 [[nodiscard]] double window_from_s(const Experiment& experiment);
 
-/// Errors: what the planner finds unsolvable.
-[[nodiscard]] Result<ExperimentBounds> experiment_bounds(const Experiment& experiment, const ModelProfile& profile);
+/// The pairs that this policy sends frames between: ddi does not keep to the ring, whatever the experiment says.
+[[nodiscard]] ExperimentLinks links_used(const Experiment& experiment, PolicyKind policy);
+
+/// With frames between such pairs. Errors: what the planner finds unsolvable.
+[[nodiscard]] Result<ExperimentBounds> experiment_bounds(const Experiment& experiment, const ModelProfile& profile,
+                                                         ExperimentLinks links);
 
 /// With rates in the same proportion, `load` times what the cluster can carry in the window.
 [[nodiscard]] Result<Experiment> at_load(const Experiment& experiment, const ModelProfile& profile, double load);
 
-/// Errors: no ring formed.
+/// Errors: `unsupported`, if a source's device cannot compute; no ring formed.
 [[nodiscard]] Result<ExperimentRun> run_experiment(const Experiment& experiment, const ModelProfile& profile,
                                                    PolicyKind policy, uint64_t seed,
                                                    const ExperimentRunOptions& options = {});

@@ -30,14 +30,12 @@ void Fabric::put_on_wire(uint32_t line) {
     wires_.begin(line, delivery.from, delivery.to, delivery.bytes, now_);
 }
 
-/// The first has been transmitted. What comes next goes on the wire, unless it has no bytes.
+/// The first has been transmitted. What comes next goes on the wire, for no time if it has no bytes.
 void Fabric::leave_line(uint32_t line_index) {
     Line& line = lines_[line_index];
-    do {
-        const uint32_t index = line.first;
-        line.first = deliveries_[index].next;
-        set_off(index, links_[line.end], line.lane);
-    } while (line.first != no_index && deliveries_[line.first].bytes == 0);
+    const uint32_t index = line.first;
+    line.first = deliveries_[index].next;
+    set_off(index, links_[line.end], line.lane);
     if (line.first == no_index)
         line.last = no_index;
     else

@@ -40,9 +40,8 @@ public:
         if (model_.has_model) config.profile = world_.profile_;
         config.time_scale = 1.0 / lanes_.speed();
         for (const auto& source : model_.sources)
-            config.streams.push_back(
-                {source.name, source.when_full, source.deadline, source.reservoir_frames, source.weight,
-                 static_cast<uint8_t>(std::min(source.priority, priority_max))});
+            config.streams.push_back({source.name, source.when_full, source.deadline, source.reservoir_frames,
+                                      source.weight > 0 ? source.weight : source.rate_per_s, source.priority});
         config.policy = model_.policy;
         config.shares = model_.shares;
         config.lanes = model_.lanes;

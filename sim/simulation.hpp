@@ -37,8 +37,8 @@ struct SourceModel {
     WhenFull when_full = WhenFull::block;
     Usec deadline = Usec::max();
     uint32_t reservoir_frames = 8;
-    double weight = 1;
-    uint32_t priority = 0;
+    double weight = 0;  ///< 0: its rate
+    uint8_t priority = 0;
 };
 
 struct NodeModel {

@@ -37,6 +37,7 @@ struct RunOptions {
     std::vector<std::string> policies;
     std::string seeds = "1";
     std::string links;
+    std::string shares;
     std::optional<double> load;
     std::optional<double> warm_up_s;
     std::optional<double> window_s;
@@ -48,6 +49,8 @@ struct Measured {
     std::string policy;
     uint64_t seed = 0;
     sim::ExperimentRun run;
+    ExperimentLinks links = ExperimentLinks::ring;
+    sim::ExperimentBounds bounds;
 };
 
 const char* name_of(PolicyKind kind) {
@@ -163,12 +166,14 @@ Json per_second_json(const sim::ExperimentRun& run) {
     return list;
 }
 
-Json to_json(const Experiment& experiment, const sim::ExperimentBounds& bounds, const Measured& measured, bool trace) {
+Json to_json(const Experiment& experiment, const Measured& measured, bool trace) {
     const sim::ExperimentRun& run = measured.run;
+    const sim::ExperimentBounds& bounds = measured.bounds;
     Json json;
     json["experiment"] = experiment.name;
     json["policy"] = measured.policy;
     json["seed"] = measured.seed;
+    json["links"] = measured.links == ExperimentLinks::ring ? "ring" : "direct";
     json["window_from_s"] = run.window_from_s;
     json["window_s"] = run.window_s;
     json["makespan_s"] = optional_number(run.makespan_s);
@@ -198,10 +203,11 @@ std::string seconds_text(const std::optional<double>& seconds) {
     return seconds ? fmt::format("{:.1f}", *seconds) : "";
 }
 
-std::string runs_table(const sim::ExperimentBounds& bounds, const std::vector<Measured>& runs) {
+std::string runs_table(const std::vector<Measured>& runs) {
     TextTable table({{"policy", TextTable::Align::left},
                      {"seed"},
                      {"frames/s"},
+                     {"bound/s"},
                      {"of bound"},
                      {"share error"},
                      {"makespan s"},
@@ -209,8 +215,9 @@ std::string runs_table(const sim::ExperimentBounds& bounds, const std::vector<Me
                      {"backlog/s"},
                      {"lost"},
                      {"duplicated"}});
-    for (const auto& [policy, seed, run] : runs)
+    for (const auto& [policy, seed, run, links, bounds] : runs)
         table.add_row({policy, std::to_string(seed), fmt::format("{:.2f}", run.throughput_per_s()),
+                       fmt::format("{:.2f}", bounds.total_per_s()),
                        fmt::format("{:.3f}", sim::fraction_of_bound(run, bounds)),
                        fmt::format("{:.3f}", sim::share_error(run, bounds)), seconds_text(run.makespan_s),
                        seconds_text(bounds.makespan_s), fmt::format("{:.2f}", run.backlog_slope_per_s),
@@ -218,8 +225,7 @@ std::string runs_table(const sim::ExperimentBounds& bounds, const std::vector<Me
     return table.str();
 }
 
-std::string sources_table(const Experiment& experiment, const sim::ExperimentBounds& bounds,
-                          const std::vector<Measured>& runs) {
+std::string sources_table(const Experiment& experiment, const std::vector<Measured>& runs) {
     TextTable table({{"policy", TextTable::Align::left},
                      {"seed"},
                      {"source", TextTable::Align::left},
@@ -236,7 +242,7 @@ std::string sources_table(const Experiment& experiment, const sim::ExperimentBou
     const auto ms = [](const sim::CompletionFigures& figures, double value) {
         return figures.count > 0 ? fmt::format("{:.1f}", value) : std::string();
     };
-    for (const auto& [policy, seed, run] : runs)
+    for (const auto& [policy, seed, run, links, bounds] : runs)
         for (size_t j = 0; j < run.sources.size(); ++j) {
             const sim::SourceFigures& source = run.sources[j];
             const sim::CompletionFigures& times = source.completion_ms;
@@ -262,15 +268,13 @@ std::string nodes_table(const Experiment& experiment, const std::vector<Measured
     return table.str();
 }
 
-void print_tables(const Experiment& experiment, const sim::ExperimentBounds& bounds,
-                  const std::vector<Measured>& runs) {
+void print_tables(const Experiment& experiment, const std::vector<Measured>& runs) {
     constexpr size_t columns_max = 6;
     const sim::ExperimentRun& first = runs.front().run;
     std::cout << fmt::format("{}: {}\n", experiment.name, experiment.title)
-              << fmt::format("bound {:.2f} frames/s, theta {:.3f}; figures are of {} s from {} s on\n\n",
-                             bounds.total_per_s(), bounds.theta, first.window_s, first.window_from_s)
-              << runs_table(bounds, runs) << "\n"
-              << sources_table(experiment, bounds, runs);
+              << fmt::format("figures are of {} s from {} s on\n\n", first.window_s, first.window_from_s)
+              << runs_table(runs) << "\n"
+              << sources_table(experiment, runs);
     if (runs.size() <= columns_max) std::cout << "\n" << nodes_table(experiment, runs);
 }
 
@@ -303,14 +307,17 @@ int run_experiments(const RunOptions& options) {
     if (!loaded) return complain_of(loaded.error());
     auto& [experiment, profile] = *loaded;
     if (const Status changed = change(experiment, profile, options); !changed) return complain_of(changed.error());
-    const auto bounds = sim::experiment_bounds(experiment, profile);
-    if (!bounds) return complain_of(Error{bounds.error().code, options.file + ": " + bounds.error().message});
     std::vector<Measured> runs;
     Progress progress;
     bool whole = true;
-    for (const PolicyKind policy : *policies)
+    for (const PolicyKind policy : *policies) {
+        const ExperimentLinks links = sim::links_used(experiment, policy);
+        const auto bounds = sim::experiment_bounds(experiment, profile, links);
+        if (!bounds) return complain_of(Error{bounds.error().code, options.file + ": " + bounds.error().message});
         for (const uint64_t seed : *seeds) {
             sim::ExperimentRunOptions run_options;
+            if (!options.shares.empty())
+                run_options.shares = options.shares == "measured" ? SharesKind::measured : SharesKind::parameters;
             run_options.progress = [&, policy, seed](double s) { progress.told(name_of(policy), seed, s); };
             auto run = sim::run_experiment(experiment, profile, policy, seed, run_options);
             if (!run) {
@@ -318,15 +325,16 @@ int run_experiments(const RunOptions& options) {
                 return complain_of(Error{run.error().code, options.file + ": " + run.error().message});
             }
             whole = whole && run->lost == 0 && run->duplicated == 0;
-            runs.push_back({name_of(policy), seed, std::move(*run)});
+            runs.push_back({name_of(policy), seed, std::move(*run), links, *bounds});
         }
+    }
     progress.end();
     if (options.json) {
         Json list = Json::array();
-        for (const Measured& run : runs) list.push_back(to_json(experiment, *bounds, run, options.trace));
+        for (const Measured& run : runs) list.push_back(to_json(experiment, run, options.trace));
         std::cout << list.dump(2) << "\n";
     } else {
-        print_tables(experiment, *bounds, runs);
+        print_tables(experiment, runs);
     }
     return whole ? exit_done : exit_failed;
 }
@@ -347,6 +355,8 @@ void add_sim_run_command(CLI::App& program, Chosen& chosen) {
                         "Scale all sources' rates to this part of what the cluster can carry, for example 0.9");
     command->add_option("--links", options->links, "Which pairs carry frames, instead of what the file says")
         ->check(CLI::IsMember({"ring", "direct"}));
+    command->add_option("--shares", options->shares, "By what ar-mdi and ms-mdi share out a model (default parameters)")
+        ->check(CLI::IsMember({"parameters", "measured"}));
     command->add_option("--warm-up-s", options->warm_up_s, "Instead of the file's");
     command->add_option("--window-s", options->window_s, "Instead of the file's");
     command->add_flag("--trace", options->trace, "With --json: completions, backlog and queues of every second");
@@ -355,7 +365,8 @@ void add_sim_run_command(CLI::App& program, Chosen& chosen) {
         "Figures are of the window after the warm-up, but for captured, completed, failed, dropped, lost and\n"
         "duplicated frames, which are of the whole run. `of bound` is the worst source's throughput as a part of its\n"
         "bound, `share error` how far a source is from the weighted optimum at most, `backlog/s` by how many frames\n"
-        "what waits grows in a second. The same seed gives the same figures.\n"
+        "what waits grows in a second. ddi sends to any device, so its bound is that of --links direct.\n"
+        "The same seed gives the same figures.\n"
         "Exits with 1 if a frame was lost or had two outcomes.\n"
         "Examples:\n"
         "  eddy sim run configs/experiments/fig3-five.toml --policy local,ms-mdi --seed 1..5\n"

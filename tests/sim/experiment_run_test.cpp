@@ -38,8 +38,8 @@ ExperimentRun run(const Experiment& experiment, PolicyKind policy, uint64_t seed
     return std::move(*made);
 }
 
-ExperimentBounds bounds_of(const Experiment& experiment) {
-    auto bounds = experiment_bounds(experiment, ten_a_second());
+ExperimentBounds bounds_of(const Experiment& experiment, PolicyKind policy = PolicyKind::layered) {
+    auto bounds = experiment_bounds(experiment, ten_a_second(), links_used(experiment, policy));
     REQUIRE(bounds.ok());
     return std::move(*bounds);
 }
@@ -115,7 +115,7 @@ TEST_CASE("no policy exceeds the bound, on links that bind or not, ring or direc
                 experiment.window_s = 30;
                 const ExperimentRun made = run(experiment, policy);
                 // What was begun before the window ends in it: a frame or two.
-                CHECK(fraction_of_bound(made, bounds_of(experiment)) <= 1 + 2 / (30 * 10.0));
+                CHECK(fraction_of_bound(made, bounds_of(experiment, policy)) <= 1 + 2 / (30 * 10.0));
                 CHECK(made.lost == 0);
             }
 }
@@ -127,7 +127,7 @@ TEST_CASE("a finite batch runs to its end, which is never before its bound") {
     for (const PolicyKind policy : runnable_policies()) {
         const ExperimentRun made = run(experiment, policy);
         REQUIRE(made.makespan_s.has_value());
-        CHECK(*made.makespan_s >= *bounds_of(experiment).makespan_s - 1e-6);
+        CHECK(*made.makespan_s >= *bounds_of(experiment, policy).makespan_s - 1e-6);
         CHECK(made.sources[0].completed == 60);
         CHECK(made.sources[1].completed == 300);
         // Alone, the larger source takes 30 s.
@@ -200,11 +200,50 @@ TEST_CASE("the same seed gives the same run, and arrivals do not depend on the p
     for (size_t j = 0; j < 2; ++j) CHECK(first.sources[j].captured == other.sources[j].captured);
 }
 
+TEST_CASE("all that a device sends goes through its one network card") {
+    // Of 20 kB each: 6.25 a second on a link of 1 Mbit/s, and on two of them together.
+    Experiment experiment = short_experiment(3, {60}, 1);
+    experiment.links = ExperimentLinks::direct;
+    experiment.window_s = 30;
+    const ExperimentRun made = run(experiment, PolicyKind::ddi);
+    CHECK(made.throughput_per_s() <= 16.25 + 2 / 30.0);
+    CHECK(bounds_of(experiment, PolicyKind::ddi).total_per_s() == doctest::Approx(16.25).epsilon(0.001));
+    // A wide link makes a fast card, of which a narrow one has its own share only.
+    experiment.links_between = {{0, 1, {100, 0}}};
+    CHECK(run(experiment, PolicyKind::ddi).throughput_per_s() > 25);
+}
+
+TEST_CASE("delays count in their own direction") {
+    Experiment experiment = short_experiment(3, {1});
+    // Frames go 0, 1, 2 and home; only receipts and views go the other way.
+    for (const auto& [from, to] : {std::pair<size_t, size_t>{1, 0}, {2, 1}, {0, 2}})
+        experiment.links_between.push_back({from, to, {100, 150}});
+    CHECK(run(experiment, PolicyKind::ar_mdi).sources[0].completion_ms.p99 < 120);
+    for (ExperimentLinkBetween& between : experiment.links_between) std::swap(between.from, between.to);
+    CHECK(run(experiment, PolicyKind::ar_mdi).sources[0].completion_ms.p50 > 500);
+}
+
+TEST_CASE("a device without memory for the weights only relays, and takes no source") {
+    Experiment experiment = short_experiment(2, {30});
+    ModelProfile profile = ten_a_second();
+    profile.layers[3].weight_bytes = uint64_t{100} << 20;
+    experiment.devices[1].memory_mb = 99;
+    const auto made = run_experiment(experiment, profile, PolicyKind::layered, 1);
+    REQUIRE(made.ok());
+    CHECK(made->busy_fraction[1] == 0);
+    CHECK(made->throughput_per_s() == doctest::Approx(10).epsilon(0.05));
+    experiment.sources[0].device = 1;
+    const auto refused = run_experiment(experiment, profile, PolicyKind::layered, 1);
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().code == ErrorCode::unsupported);
+    CHECK(refused.error().message.find("device 1") != std::string::npos);
+}
+
 TEST_CASE("a ring that cannot form is an error, and so is what the planner refuses") {
     Experiment experiment = short_experiment(3, {1});
     experiment.link.delay_ms = 60'000;
     CHECK_FALSE(run_experiment(experiment, ten_a_second(), PolicyKind::local, 1).ok());
     experiment.sources[0].rate_per_s = 0;
-    CHECK_FALSE(experiment_bounds(experiment, ten_a_second()).ok());
+    CHECK_FALSE(experiment_bounds(experiment, ten_a_second(), ExperimentLinks::ring).ok());
     CHECK_FALSE(at_load(experiment, ten_a_second(), 0.9).ok());
 }

@@ -112,7 +112,7 @@ class SimRun(unittest.TestCase):
         ended = sim_run(EXPERIMENTS / "fig3-two.toml", "--policy", "local", *SHORT)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         self.assertRegex(ended.stdout, r"(?m)^fig3-two: Figure 3, two workers")
-        self.assertRegex(ended.stdout, r"(?m)^local +1 +[0-9.]+ +0\.\d+ ")
+        self.assertRegex(ended.stdout, r"(?m)^local +1 +[0-9.]+ +50\.03 +0\.\d+ ")
         self.assertRegex(ended.stdout, r"(?m)^local +1  small +25\.00 ")
         self.assertRegex(ended.stdout, r"(?m)^w1 +1\.00$")
 
@@ -142,6 +142,9 @@ class SimRun(unittest.TestCase):
             (ENDLESS.replace("speed", "sped"), ("made.toml:7", "sped")),
             (ENDLESS + "[link]\nmbit_per_s = 0\n", ("mbit_per_s",)),
             (ENDLESS.replace("{profile}", "nowhere.json"), ("nowhere.json",)),
+            (ENDLESS.replace("count = 2", "count = 2\nmemory_mb = 16") + 'name2 = 1', ("made.toml:14", "name2")),
+            (ENDLESS.replace("count = 2\n", "has_model = false\n").replace('"w1"', '"w"')
+             + '[[device]]\nname = "v"\n', ("made.toml", "camera", "no model")),
             ("[experiment", ("made.toml:1",)),
         ):
             with self.subTest(words):
