@@ -1,14 +1,15 @@
-// How many frames of a source may wait to be worked on: drift plus penalty (Neely), for the rates that maximise
-// Σ_j w_j log r_j. The exact rule admits at the rate w_j·V / Q_j; turned round, a source that gets r_j may have
+// How much of a source is let in: drift plus penalty (Neely), for the rates that maximise Σ_j w_j log r_j. The exact
+// rule admits at the rate w_j·V / U_j; turned round, a source that gets r_j has a backlog of
 //
-//   Q_j = V · w_j / r_j
+//   U_j = V · w_j / r_j
 //
 // frames in its first queue, and takes another whenever it has fewer. Where two sources meet, their backlogs are equal
 // in the long run, and so are w / r: rates are in the ratio of weights.
 //
-// V is chosen such that the source with the largest w / r in the ring fills three quarters of its queue: gradients need
-// depth, a full queue could not tell anybody's need from another's. For this, nodes tell each other their largest w / r
-// (msg::NodeState::pressure). With little load nothing is held back: nobody has as many frames waiting.
+// V is chosen such that the source with the largest w / r in the ring has deepest_backlog. For this, nodes tell each
+// other their largest w / r (msg::NodeState::pressure). A backlog must be much larger than what a frame loses on a hop
+// for shares to be right, but need not be there in frames, which would only wait: beyond the first few, frames that the
+// reservoir holds back are counted as if they were in the queue. With little load nothing is held back.
 #pragma once
 
 #include <algorithm>
@@ -43,14 +44,27 @@ private:
     Instant at_{};
 };
 
-inline constexpr double deepest_share = 0.75;      ///< of the queue's bound, for the source with the largest w / r
+inline constexpr double deepest_backlog = 84;       ///< frames, of the source with the largest w / r
+inline constexpr double filled_share = 0.75;        ///< of the queue's bound, of the same source: frames that are there
 inline constexpr uint32_t admitted_frames_min = 2;  ///< for every source: one worked on, one ready
+inline constexpr float held_back_step = 0.5F;       ///< per frame admitted: a burst is no overload
 
-/// A source whose first queue holds fewer frames takes another. `want`: its w / r; `pressure`: the largest in the ring, or less
-/// if the own is the largest.
-[[nodiscard]] inline double admitted_frames(double want, double pressure, uint32_t queue_frames) {
-    const double depth = deepest_share * queue_frames * (pressure > want ? want / pressure : 1.0);
-    return std::max<double>(std::min(admitted_frames_min, queue_frames), depth);
+/// U. `want`: its w / r; `pressure`: the largest in the ring, or less if the own is the largest.
+[[nodiscard]] inline double wanted_backlog(double want, double pressure) {
+    return deepest_backlog * (pressure > want ? want / pressure : 1.0);
+}
+
+/// A source whose first queue holds fewer frames takes another. At most queue_frames.
+[[nodiscard]] inline uint32_t admitted_frames(double backlog, uint32_t queue_frames) {
+    const double frames = std::floor(backlog / deepest_backlog * filled_share * queue_frames);
+    return std::max(std::min(admitted_frames_min, queue_frames), static_cast<uint32_t>(frames));
+}
+
+/// What the first queue counts beyond the `here` frames it holds, when another one was admitted. `waiting`: more would
+/// come if they might.
+[[nodiscard]] inline float held_back(float before, bool waiting, double backlog, uint32_t here) {
+    const float beyond = waiting ? std::max(0.0F, static_cast<float>(backlog - here)) : 0.0F;
+    return before < beyond ? std::min(beyond, before + held_back_step) : std::max(beyond, before - 1);
 }
 
 }  // namespace eddy::scheduler

@@ -1,8 +1,8 @@
 // What a policy sees: one row per source with the lengths of its queues here and at the successor, and what work costs.
 //
 // A queue holds the frames of one source that wait at one of the offered cuts; its index is that of the cut
-// (ClassCosts). Policies that offer no cuts use two queues, `queue_work` and `queue_outbox`. Frames that the policy wants
-// computed wholly at their source wait in `queue_local`.
+// (ClassCosts). Policies that offer no cuts use two queues, `queue_work` and `queue_outbox`. Frames that the policy
+// wants computed wholly at their source wait in `queue_local`.
 //
 // Plain numbers, changed in place as frames come and go, so that a decision is one scan and nothing is gathered for it.
 // One thread. Owned by QueueSet, which keeps `here`; NodeCore keeps the rest.
@@ -18,9 +18,9 @@
 
 namespace eddy::scheduler {
 
-inline constexpr size_t queue_work = 0;              ///< of policies without cuts: to be worked on
-inline constexpr size_t queue_outbox = 1;            ///< likewise: computed here, waiting for the link
-inline constexpr size_t queue_local = classes_max;   ///< to be computed wholly here
+inline constexpr size_t queue_work = 0;             ///< of policies without cuts: to be worked on
+inline constexpr size_t queue_outbox = 1;           ///< likewise: computed here, waiting for the link
+inline constexpr size_t queue_local = classes_max;  ///< to be computed wholly here
 inline constexpr size_t queues_max = classes_max + 1;
 
 /// A set of queues of one row.
@@ -33,7 +33,9 @@ struct Row {
     SourceId source;
     uint64_t served = 0;  ///< rises with every frame taken; the source that waited longest has the smallest
     uint8_t priority = 0;
+    float held_back = 0;     ///< of an own one: what its first queue counts beyond its frames (admission.hpp)
     bool own = false;        ///< its frames begin at this node
+    bool last = false;       ///< the successor is its source, or there is none: its frames end here
     bool credit = false;     ///< the successor takes one more of its frames
     QueueBits ends = 0;      ///< whose head may go no further than this node
     QueueBits foreign = 0;   ///< whose head cannot be computed here: no model, or another one
@@ -56,14 +58,26 @@ struct Worker {
 };
 
 struct Board {
-    std::vector<Row> rows;     ///< by SourceId; at most sources_max
-    size_t queues = 1;         ///< in use, beside queue_local
-    uint32_t queue_frames = 0; ///< bound of each
-    bool link = false;         ///< the successor is another node, connected, and the link to it takes a frame now
-    bool lane = false;         ///< a compute lane is free
-    bool starving = false;     ///< some row's queue is
+    std::vector<Row> rows;      ///< by SourceId; at most sources_max
+    size_t queues = 1;          ///< in use, beside queue_local
+    uint32_t queue_frames = 0;  ///< bound of each
+    bool link = false;          ///< the successor is another node, connected, and the link to it takes a frame now
+    bool lane = false;          ///< a compute lane is free
+    bool starving = false;      ///< some row's queue is
     ClassCosts costs;
     std::vector<Worker> workers;
+    /// What a frame at each cut counts beyond those that wait there (prices.hpp): in general, if its way ends at this
+    /// node, and at the successor.
+    std::array<float, classes_max> price{};
+    std::array<float, classes_max> price_here{};
+    std::array<float, classes_max> next_price{};
+
+    /// U: the backlog of a queue as `layered` weighs it.
+    [[nodiscard]] float backlog(const Row& row, size_t queue) const {
+        const auto frames = static_cast<float>(row.here[queue]);
+        if (row.own && queue == 0) return row.here[0] > 0 ? frames + row.held_back : frames;
+        return frames + (row.last ? price_here[queue] : price[queue]);
+    }
 };
 
 }  // namespace eddy::scheduler

@@ -57,8 +57,7 @@ ClassCosts class_costs(const ClassInputs& inputs, uint16_t layers) {
     for (size_t c = 0; c < classes; ++c) {
         for (size_t to = c + 1; inputs.computes && to <= classes; ++to)
             costs.run[c][to] = action(remaining_s[c], run_s(c, to), remaining_s[to], bias_per_s);
-        if (!inputs.transfer_s.empty())
-            costs.hop[c] = action(remaining_s[c], hop_s(c), after_hop_s[c], bias_per_s);
+        if (!inputs.transfer_s.empty()) costs.hop[c] = action(remaining_s[c], hop_s(c), after_hop_s[c], bias_per_s);
     }
     return costs;
 }

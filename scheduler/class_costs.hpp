@@ -24,11 +24,11 @@ inline constexpr double bias_frames = 2;
 
 /// What the constants are computed from. Times in seconds.
 struct ClassInputs {
-    std::vector<uint16_t> cuts;     ///< offered; rising, the first is 0; at most classes_max
-    std::vector<double> before_s;   ///< sum of the times of layers before each cut; one more: of the whole model
-    std::vector<double> transfer_s; ///< of a frame at each cut to the successor; empty: no successor
+    std::vector<uint16_t> cuts;        ///< offered; rising, the first is 0; at most classes_max
+    std::vector<double> before_s;      ///< sum of the times of layers before each cut; one more: of the whole model
+    std::vector<double> transfer_s;    ///< of a frame at each cut to the successor; empty: no successor
     std::vector<msg::Remaining> next;  ///< the successor's D; empty: not known
-    bool computes = true;           ///< this node has the model
+    bool computes = true;              ///< this node has the model
 };
 
 struct ClassCosts {
@@ -38,10 +38,10 @@ struct ClassCosts {
         float per_s = 0;  ///< 1 / time it takes; 0: it cannot be done
     };
     size_t classes = 1;
-    std::array<uint16_t, classes_max + 1> cut{};  ///< cut[classes] is the number of layers
+    std::array<uint16_t, classes_max + 1> cut{};                         ///< cut[classes] is the number of layers
     std::array<std::array<Action, classes_max + 1>, classes_max> run{};  ///< [from][to]
     std::array<Action, classes_max> hop{};
-    double model_s = 0;  ///< the whole model, here; infinite: it is not here
+    double model_s = 0;                             ///< the whole model, here; infinite: it is not here
     std::array<double, classes_max> remaining_s{};  ///< D; infinite: not from here
 
     /// The class of a frame that resumes at this layer: the last cut at or before it.

@@ -13,8 +13,9 @@
 
 namespace eddy::scheduler {
 
-/// A queue that holds something is served at least this often, whatever its weight or priority. Max-weight rules promise
-/// it only to queues that keep growing: the last frames of a light source would wait behind an overloaded one for ever.
+/// A queue that holds something is served at least this often, whatever its weight or priority. Max-weight rules
+/// promise it only to queues that keep growing: the last frames of a light source would wait behind an overloaded one
+/// for ever.
 inline constexpr Usec starves_after = std::chrono::seconds(1);
 
 /// Let a lane compute the head of this queue.
@@ -22,7 +23,10 @@ struct Run {
     size_t row = 0;
     size_t queue = 0;
     std::optional<size_t> until;  ///< this class of the board's costs; absent: as far as AR-MDI's share goes
-    friend bool operator==(const Run&, const Run&) = default;
+    float score = 0;              ///< of `layered`: the best of all runs, in frames per second; 0: none was worth it
+    friend bool operator==(const Run& a, const Run& b) {  // the same thing to do, whatever it is worth
+        return a.row == b.row && a.queue == b.queue && a.until == b.until;
+    }
 };
 
 /// Let a link take the head of this queue.
@@ -30,7 +34,8 @@ struct Hop {
     size_t row = 0;
     size_t queue = 0;
     std::optional<NodeId> to;  ///< absent: the successor
-    friend bool operator==(const Hop&, const Hop&) = default;
+    float score = 0;           ///< of `layered`: its own, in frames per second
+    friend bool operator==(const Hop& a, const Hop& b) { return a.row == b.row && a.queue == b.queue && a.to == b.to; }
 };
 
 class Policy {

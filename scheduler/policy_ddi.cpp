@@ -1,9 +1,10 @@
-// `ddi`: data-distributed inference, as Li, Seferoglu, Koyuncu describe it in section 1: the source hands whole frames to
-// workers, which run the whole model, and is a worker itself.
+// `ddi`: data-distributed inference, as Li, Seferoglu, Koyuncu describe it in section 1: the source hands whole frames
+// to workers, which run the whole model, and is a worker itself.
 //
 // Where the paper is silent:
 //   * Any connected node with the model is a worker, not only the successor.
-//   * A frame goes to the worker that would finish it first, by what the source knows: backlog, speed, transfer time. It
+//   * A frame goes to the worker that would finish it first, by what the source knows: backlog, speed, transfer time.
+//   It
 //     stays here when this node, all its own waiting frames included, would be done sooner.
 //   * A node serves the source that it served longest ago, so that all share it; the oldest frame of it.
 #include "scheduler/policies.hpp"

@@ -1,20 +1,21 @@
 // `layered`: max-weight over rates and layers, with a bias towards short ways. Dynamic cloud network control (Feng,
 // Llorca, Tulino, Molisch, arXiv 1708.09561, DCNC and its EDCNC) on the layered graph of a ring.
 //
-//   A free lane:  max over (j, l → l') of  [ Q_n^{j,l} − Q_n^{j,l'} + V (D_n(l) − t(l,l') − D_n(l')) ] / t(l,l')
-//   A free link:  max over (j, l)      of  [ Q_n^{j,l} − Q_{n+1}^{j,l} + V (D_n(l) − x(l) − D_{n+1}(l)) ] / x(l)
+//   A free lane:  max over (j, l → l') of  [ U_n^{j,l} − U_n^{j,l'} + V (D_n(l) − t(l,l') − D_n(l')) ] / t(l,l')
+//   A free link:  max over (j, l)      of  [ U_n^{j,l} − U_{n+1}^{j,l} + V (D_n(l) − x(l) − D_{n+1}(l)) ] / x(l)
 //
-// Q: frames of source j waiting at cut l, 0 once the model is finished; t, x: compute and transfer time; D: the least
-// time to finish (class_costs.hpp), V = bias_frames / time of the whole model.
+// U: frames of source j waiting at cut l and what a frame there is worth (prices.hpp), 0 once the model is finished;
+// t, x: compute and transfer time; D: the least time to finish (class_costs.hpp), V = bias_frames / time of the model.
 //
-// Why it reaches the bound where (2) of MS-MDI does not: that rule counts items, though a local one takes a whole model's
-// time and a distributed one a share. Here a difference counts by the rate at which the action works it off.
+// Why it reaches the bound where (2) of MS-MDI does not: that rule counts items, though a local one takes a whole
+// model's time and a distributed one a share. Here a difference counts by the rate at which the action works it off.
 //
 // Where the papers are silent:
 //   * Only positive scores are acted upon: a frame rather waits for a fast neighbour's link than runs on a slow device.
 //   * Ties go to the action that gets further, then to the source served longest ago.
-//   * Sources of higher priority come first; a queue not served for starves_after comes before all (policy.hpp), its
-//     best run, whatever its score. A head that cannot be computed here can only hop, and does whatever the score.
+//   * Sources of higher priority come first; a frame that rested starves_after comes before all (policy.hpp), whatever
+//     its score, and is finished where it is: it has lost time enough. A head that cannot be computed here can only
+//     hop, and does whatever the score.
 //   * If lane and link both want the only frame of a queue, it takes the way with the smaller loss of time.
 //   * Shares among sources are made at admission (admission.hpp), not here.
 #include "scheduler/policies.hpp"
@@ -25,29 +26,28 @@ namespace {
 
 struct BestRun {
     Run run;
-    float score = 0;
     uint64_t served = 0;
 };
 
-/// The best run of one queue, if it scores more than `best` or `at_any_score`.
-void offer_runs(const Board& board, size_t i, size_t queue, bool at_any_score, std::optional<BestRun>& best) {
+/// The best run of one queue, if it scores more than `best`. `forced`: to the end, at any score.
+void offer_runs(const Board& board, size_t i, size_t queue, bool forced, std::optional<BestRun>& best) {
     const Row& row = board.rows[i];
     const ClassCosts& costs = board.costs;
-    const auto here = static_cast<float>(row.here[queue]);
-    for (size_t to = queue + 1; to <= costs.classes; ++to) {
+    const float here = board.backlog(row, queue);
+    for (size_t to = forced ? costs.classes : queue + 1; to <= costs.classes; ++to) {
         const auto& action = costs.run[queue][to];
         const bool end = to == costs.classes;
         if (action.per_s == 0 || (!end && row.here[to] >= board.queue_frames)) continue;
-        const float after = end ? 0.0F : static_cast<float>(row.here[to]);
+        const float after = end ? 0.0F : board.backlog(row, to);
         const float score = (here - after + action.bias) * action.per_s;
-        if (score <= 0 && !at_any_score) continue;
+        if (score <= 0 && !forced) continue;
         if (best) {
-            if (score < best->score) continue;
-            if (score == best->score &&
+            if (score < best->run.score) continue;
+            if (score == best->run.score &&
                 (to < *best->run.until || (to == *best->run.until && row.served >= best->served)))
                 continue;
         }
-        best = BestRun{{i, queue, to}, score, row.served};
+        best = BestRun{{i, queue, to, score}, row.served};
     }
 }
 
@@ -75,15 +75,11 @@ std::optional<BestRun> starving_run(const Board& board) {
     return best;
 }
 
-bool may_hop(const Row& row, size_t queue) {
-    return row.here[queue] > 0 && (row.ends & bit(queue)) == 0;
-}
+bool may_hop(const Row& row, size_t queue) { return row.here[queue] > 0 && (row.ends & bit(queue)) == 0; }
 
 }  // namespace
 
 std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
-    if (board.starving)
-        if (const auto best = starving_run(board)) return best->run;
     std::optional<BestRun> best;
     uint8_t priority = 0;
     for (size_t i = 0; i < board.rows.size(); ++i) {
@@ -96,6 +92,12 @@ std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
         best = of_row;
         priority = row.priority;
     }
+    // What serves the starving costs the lane what it would have earned.
+    if (board.starving)
+        if (auto starving = starving_run(board)) {
+            starving->run.score = best ? best->run.score : 0;
+            return starving->run;
+        }
     if (!best) return std::nullopt;
     return best->run;
 }
@@ -103,7 +105,6 @@ std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
 std::optional<Hop> LayeredPolicy::pick_hop(const Board& board) const {
     if (!board.link) return std::nullopt;
     std::optional<Hop> best;
-    float best_score = 0;
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
         if (!row.credit) continue;
@@ -112,20 +113,19 @@ std::optional<Hop> LayeredPolicy::pick_hop(const Board& board) const {
             const auto& action = board.costs.hop[c];
             const bool only_way = (row.foreign & bit(c)) != 0;
             if (action.per_s == 0 && !only_way) continue;
-            const float difference = static_cast<float>(row.here[c]) - static_cast<float>(row.next[c]) + action.bias;
-            const float score = difference * action.per_s;
+            const float there = static_cast<float>(row.next[c]) + board.next_price[c];
+            const float score = (board.backlog(row, c) - there + action.bias) * action.per_s;
             if (score <= 0 && !only_way) continue;
             if (best) {
                 const Row& than = board.rows[best->row];
                 if (row.priority < than.priority) continue;
                 if (row.priority == than.priority) {
-                    if (score < best_score) continue;
-                    if (score == best_score && (c < best->queue || (c == best->queue && row.served >= than.served)))
+                    if (score < best->score) continue;
+                    if (score == best->score && (c < best->queue || (c == best->queue && row.served >= than.served)))
                         continue;
                 }
             }
-            best = Hop{i, c, std::nullopt};
-            best_score = score;
+            best = Hop{i, c, std::nullopt, score};
         }
     }
     return best;

@@ -104,12 +104,14 @@ void QueueSet::each_queue(Visit visit) const {
     }
 }
 
-void QueueSet::mark_starving(Instant now) {
+void QueueSet::mark_starving(Instant now, bool resting) {
     board_.starving = false;
     each_queue([&](size_t row, size_t q) {
         Row& r = board_.rows[row];
         r.starving &= ~bit(q);
-        if (r.here[q] == 0 || now - std::max(queues_[row].served[q], r.since[q]) < starves_after) return;
+        if (r.here[q] == 0) return;
+        const bool came = resting && !(r.own && q == 0);
+        if (now - (came ? r.since[q] : std::max(queues_[row].served[q], r.since[q])) < starves_after) return;
         r.starving |= bit(q);
         board_.starving = true;
     });

@@ -47,8 +47,9 @@ public:
 
     /// When a frame last came to or left this row.
     [[nodiscard]] Instant touched(size_t row) const { return queues_[row].touched; }
-    /// Which queues starve; to be called now and then.
-    void mark_starving(Instant now);
+    /// Which queues starve; to be called now and then. `resting`: whose head came starves_after ago, unless it is an
+    /// own source's first queue; otherwise, and then, which was not served for as long.
+    void mark_starving(Instant now, bool resting);
     /// What is known of heads may have changed: the ring did.
     void look_again();
     /// The offered cuts changed: every frame moves to the queue of its cut, in the order in which they came.

@@ -11,7 +11,8 @@
 namespace eddy {
 
 inline constexpr size_t sources_max = 256;   ///< known to one node at a time
-inline constexpr size_t remaining_max = 16;  ///< cuts a node tells its remaining time of
+inline constexpr size_t remaining_max = 16;  ///< cuts a node tells its remaining time and price of
+inline constexpr float price_max = 1e6F;     ///< frames
 
 namespace msg {
 
@@ -27,6 +28,7 @@ struct Backlog {
 struct Remaining {
     uint16_t layer = 0;
     Usec time{0};
+    float price = 0;  ///< in frames, what such a frame counts for at the sender beyond those that wait (layered policy)
     friend bool operator==(const Remaining&, const Remaining&) = default;
 };
 
@@ -44,9 +46,9 @@ struct NodeState {
     uint64_t as_of_seq = 0;            ///< Work messages of the receiver already counted in `backlog`
     double gamma_s_per_parameter = 0;  ///< 0: cannot compute (no model)
     uint64_t memory_bytes = 0;
-    double pressure = 0;           ///< largest weight / admitted rate of its sources; 0: it has none, or not yet
-    ContentHash chain_hash;        ///< all zero: no model, relays only
-    std::vector<Backlog> backlog;  ///< at most 4 * sources_max
+    double pressure = 0;               ///< largest weight / admitted rate of its sources; 0: it has none, or not yet
+    ContentHash chain_hash;            ///< all zero: no model, relays only
+    std::vector<Backlog> backlog;      ///< at most 4 * sources_max
     std::vector<Remaining> remaining;  ///< at the cuts it offers, layers rising; at most remaining_max
     friend bool operator==(const NodeState&, const NodeState&) = default;
 };

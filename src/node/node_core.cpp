@@ -25,8 +25,9 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       clock_(config_.profile, config_.time_scale),
       stream_count_(static_cast<uint16_t>(config_.streams.size())),
       streams_(config_.streams.size()),
-      queues_(policy_->uses_cuts() ? 1 : 2,
-              [this](const Item& item) { return scheduler::HeadFacts{ends_here(item), !can_compute(item)}; }) {
+      queues_(policy_->uses_cuts() ? 1 : 2, [this](const Item& item) {
+          return scheduler::HeadFacts{ends_here(item), !can_compute(item)};
+      }) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
     EDDY_ASSERT(config_.streams.size() < sources_max);
     EDDY_ASSERT(config_.streams.empty() || costs_.layers() > 0);
@@ -233,7 +234,7 @@ void NodeCore::handle(const ev::Timer& e) {
         case TimerId::frames:
             check_deadlines();
             discard_dead_heads();
-            queues_.mark_starving(now_);
+            queues_.mark_starving(now_, policy_->uses_cuts());
             close_idle_rows();
             refresh_costs();
             refresh_pressure();

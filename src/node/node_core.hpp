@@ -23,6 +23,7 @@
 #include "scheduler/cuts.hpp"
 #include "scheduler/layer_clock.hpp"
 #include "scheduler/policy.hpp"
+#include "scheduler/prices.hpp"
 #include "scheduler/queue_set.hpp"
 #include "src/node/buffers.hpp"
 #include "src/node/frame_ledger.hpp"
@@ -142,6 +143,7 @@ private:
     [[nodiscard]] Link* successor_link();
     [[nodiscard]] size_t queue_of(const Item& item) const;
     [[nodiscard]] double want(StreamId stream) const;
+    [[nodiscard]] double wanted_backlog(StreamId stream) const;
     void refresh_pressure();
     [[nodiscard]] std::vector<msg::Remaining> remaining() const;
     size_t open_row(const SourceId& source);
@@ -164,18 +166,19 @@ private:
     FrameLedger ledger_;
     Buffers buffers_;
     scheduler::LayerClock clock_;
+    scheduler::Prices prices_;
     const uint16_t stream_count_;
     std::vector<Stream> streams_;
     scheduler::QueueSet queues_;
-    std::vector<uint16_t> cuts_{0};       ///< offered; of policies that use none: the frame
-    std::vector<uint16_t> next_cuts_;     ///< being prepared; empty: none
-    scheduler::CutCosts cut_costs_;       ///< what cuts_ or next_cuts_ were chosen by
-    std::map<FrameId, NodeId> given_;     ///< own frames at workers, of policies that use workers
-    double pressure_ = 0;                 ///< largest w / r of the ring, as far as known
-    bool view_dirty_ = true;              ///< the board's picture of the successor is to be made again
-    std::map<NodeId, Link> links_;                            ///< one per connected peer
-    std::map<JobId, Running> lanes_;                          ///< at most config_.lanes
-    std::map<FrameId, uint32_t> newest_attempt_;              ///< of frames seen lately; bounded
+    std::vector<uint16_t> cuts_{0};               ///< offered; of policies that use none: the frame
+    std::vector<uint16_t> next_cuts_;             ///< being prepared; empty: none
+    scheduler::CutCosts cut_costs_;               ///< what cuts_ or next_cuts_ were chosen by
+    std::map<FrameId, NodeId> given_;             ///< own frames at workers, of policies that use workers
+    double pressure_ = 0;                         ///< largest w / r of the ring, as far as known
+    bool view_dirty_ = true;                      ///< the board's picture of the successor is to be made again
+    std::map<NodeId, Link> links_;                ///< one per connected peer
+    std::map<JobId, Running> lanes_;              ///< at most config_.lanes
+    std::map<FrameId, uint32_t> newest_attempt_;  ///< of frames seen lately; bounded
     std::set<std::tuple<FrameId, uint32_t, uint16_t>> seen_;  ///< work taken, for deduplication; bounded
     std::deque<std::tuple<FrameId, uint32_t, uint16_t>> seen_order_;
     std::map<FrameId, msg::Result> unacknowledged_results_;  ///< bounded

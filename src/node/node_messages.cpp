@@ -7,7 +7,7 @@ namespace eddy::node {
 
 namespace {
 constexpr size_t seen_max = 8192;
-constexpr uint64_t credit_window = 8;  // granted and not used, per neighbour and source
+constexpr uint64_t credit_window = 8;           // granted and not used, per neighbour and source
 constexpr Usec state_every_min = from_ms(10);   // on change, at most 100/s
 constexpr Usec state_every_max = from_ms(400);  // unasked, well before a view expires
 Usec clamp(Usec d) { return std::clamp(d, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
@@ -161,7 +161,8 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
 void NodeCore::grant_credits() {
     if (left_) return;
     // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
-    const uint64_t source_frames = uint64_t{config_.queue_frames} * (policy_->uses_cuts() ? scheduler::cuts_default : 1);
+    const uint64_t source_frames =
+        uint64_t{config_.queue_frames} * (policy_->uses_cuts() ? scheduler::cuts_default : 1);
     for (size_t row = 0; row < queues_.board().rows.size(); ++row) {
         const SourceId source = queues_.board().rows[row].source;
         std::vector<Link*> feeders;
@@ -213,8 +214,8 @@ void NodeCore::send_states() {
     state_dirty_ = false;
     const bool far = now_ - far_states_sent_ >= state_every_max;
     if (far) far_states_sent_ = now_;
-    // Backlogs matter to those that send frames here; to the others speed and pressure do, which change slowly. In a big
-    // ring there are connections that have nothing to do with frames.
+    // Backlogs matter to those that send frames here; to the others speed and pressure do, which change slowly. In a
+    // big ring there are connections that have nothing to do with frames.
     for (const auto& [peer, link] : links_) {
         const bool near = link.received_seq() > 0 || ring_.predecessor() == peer;
         if (near || (far && ring_.is_member(peer))) sink_->send(peer, state_for(link), {});

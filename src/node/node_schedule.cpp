@@ -17,9 +17,11 @@ uint64_t message_bytes(const scheduler::Item& item) {
 
 void NodeCore::pump() {
     if (view_dirty_) refresh_view();
+    prices_.passes(now_);
     // Each round moves at least one frame a step further, so this ends.
     while (admit_frames() || move_one()) {
     }
+    prices_.stands(lanes_.size() < config_.lanes, queues_.board().link);
     if (Link* link = successor_link(); link != nullptr && !queues_.board().link) {
         const Instant free = link->free_at(ring_.round_trip(*ring_.successor()));
         if (free != never && free > now_ && free != link_armed_) sink_->arm(TimerId::link, link_armed_ = free);
@@ -40,10 +42,10 @@ bool NodeCore::admit_frames() {
         if (!again && open >= config_.in_flight_frames) continue;
         const auto& lengths = queues_.board().rows[row];
         const size_t queue = policy_->admit(lengths);
-        const double most = policy_->uses_weights()
-                                ? scheduler::admitted_frames(want(id), pressure_, config_.queue_frames)
-                                : config_.queue_frames;
-        if (lengths.here[queue] >= most || lengths.here[queue] >= config_.queue_frames) continue;
+        const uint32_t most = policy_->uses_weights()
+                                  ? scheduler::admitted_frames(wanted_backlog(id), config_.queue_frames)
+                                  : config_.queue_frames;
+        if (lengths.here[queue] >= most) continue;
         admit_frame(id, row, queue, again);
         moved = true;
     }
@@ -60,6 +62,10 @@ void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
     if (!again) {
         sink_->allow_capture({id, 1});
         stream.admitted.count(now_);
+        auto& first = queues_.board().rows[row];
+        if (policy_->uses_weights())
+            first.held_back = scheduler::held_back(first.held_back, !stream.reservoir.empty(), wanted_backlog(id),
+                                                   first.here[queue] + 1);
     }
     Item item;
     item.frame = frame;
@@ -80,6 +86,7 @@ bool NodeCore::move_one() {
     board.lane = lanes_.size() < config_.lanes;
     refresh_link();
     if (policy_->uses_workers()) refresh_workers();
+    if (policy_->uses_cuts()) prices_.write(board);
     auto run = board.lane ? policy_->pick_run(board) : std::nullopt;
     const auto hop = policy_->pick_hop(board);
     if (run && hop && run->row == hop->row && run->queue == hop->queue && board.rows[run->row].here[run->queue] == 1 &&
@@ -133,15 +140,21 @@ std::optional<NodeCore::Item> NodeCore::take(size_t row, size_t queue) {
 }
 
 void NodeCore::start_run(const scheduler::Run& run) {
+    const auto& costs = queues_.board().costs;
+    if (policy_->uses_cuts() && run.score > 0)
+        prices_.ran(run.score, 1 / costs.run[run.queue][*run.until].per_s, costs.model_s);
     auto item = take(run.row, run.queue);
     if (!item) return;
-    const uint16_t until = run.until ? queues_.board().costs.cut[*run.until] : cut_for(*item);
+    const uint16_t until = run.until ? costs.cut[*run.until] : cut_for(*item);
     if (until > item->layer) return start_job(std::move(*item), until);
     ++counters_.work_relayed;
     queues_.push_back(run.row, scheduler::queue_outbox, std::move(*item), now_);
 }
 
 void NodeCore::start_hop(const scheduler::Hop& hop) {
+    const auto& hops = queues_.board().costs.hop;
+    if (policy_->uses_cuts() && hop.score > 0 && hops[hop.queue].per_s > 0)
+        prices_.hopped(hop.score, 1 / hops[hop.queue].per_s, 1 / hops[0].per_s);
     auto item = take(hop.row, hop.queue);
     if (!item) return;
     if (policy_->uses_cuts() && item->layer > 0 && !can_compute(*item)) ++counters_.work_relayed;

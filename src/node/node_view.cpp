@@ -48,13 +48,19 @@ void NodeCore::close_idle_rows() {
     }
 }
 
-/// Backlogs and credits of the successor, per row.
+/// Backlogs, prices and credits of the successor.
 void NodeCore::refresh_view() {
     view_dirty_ = false;
     auto& board = queues_.board();
     const Link* link = successor_link();
+    board.next_price.fill(0);
+    if (link != nullptr && link->state_fresh(now_))
+        for (const auto& entry : link->state().remaining)
+            for (size_t c = 0; c < board.costs.classes; ++c)
+                if (entry.layer <= board.costs.cut[c]) board.next_price[c] = entry.price;
     for (auto& row : board.rows) {
         row.next.fill(0);
+        row.last = link == nullptr || ring_.successor() == row.source.node;
         row.credit = link != nullptr && link->has_credit(row.source);
     }
     if (link == nullptr) return;
@@ -102,12 +108,13 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     }
     const auto& costs = queues_.board().costs;
     for (size_t c = 0; c < costs.classes; ++c)
-        if (std::isfinite(costs.remaining_s[c])) list.push_back({cuts_[c], from_seconds(costs.remaining_s[c])});
+        if (std::isfinite(costs.remaining_s[c]))
+            list.push_back({cuts_[c], from_seconds(costs.remaining_s[c]), queues_.board().price[c]});
     return list;
 }
 
-/// Chosen anew when measurements moved; used once all runs between them are ready, so no frame waits for it. A frame that
-/// rests at a former cut goes on from there.
+/// Chosen anew when measurements moved; used once all runs between them are ready, so no frame waits for it. A frame
+/// that rests at a former cut goes on from there.
 void NodeCore::choose_cuts() {
     const Link* link = successor_link();
     if (!policy_->uses_cuts() || costs_.layers() == 0 || link == nullptr || !next_cuts_.empty()) return;
@@ -136,6 +143,8 @@ double NodeCore::want(StreamId id) const {
     return (weight > 0 ? weight : stream.offered.per_s(now_)) / rate;
 }
 
+double NodeCore::wanted_backlog(StreamId id) const { return scheduler::wanted_backlog(want(id), pressure_); }
+
 void NodeCore::refresh_pressure() {
     pressure_ = 0;
     if (!policy_->uses_weights()) return;
@@ -153,7 +162,8 @@ void NodeCore::refresh_workers() {
     double parameters = 0;
     if (costs_.layers() > 0) parameters = static_cast<double>(costs_.parameters(0, costs_.layers()));
     for (const auto& [peer, link] : links_) {
-        if (!ring_.is_member(peer) || link.state().chain_hash != config_.profile.chain_hash || parameters == 0) continue;
+        if (!ring_.is_member(peer) || link.state().chain_hash != config_.profile.chain_hash || parameters == 0)
+            continue;
         scheduler::Worker worker;
         worker.node = peer;
         worker.model_s = link.state().gamma_s_per_parameter * parameters;

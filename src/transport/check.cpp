@@ -74,6 +74,8 @@ Status check_remaining(const std::vector<msg::Remaining>& remaining) {
             return invalid("remaining times are not in the order of their layers");
         if (remaining[i].time < Usec(0) || remaining[i].time > duration_max)
             return invalid("a remaining time is negative or longer than a year");
+        if (!(remaining[i].price >= 0 && remaining[i].price <= price_max))
+            return invalid("a price is negative, above a million frames or no number");
     }
     return success();
 }
@@ -110,7 +112,8 @@ struct Checker {
     Status operator()(const msg::NodeState& state) const {
         if (!std::isfinite(state.gamma_s_per_parameter) || state.gamma_s_per_parameter < 0)
             return invalid("gamma is not a finite number of seconds per parameter");
-        if (!std::isfinite(state.pressure) || state.pressure < 0) return invalid("a pressure is not finite, or negative");
+        if (!std::isfinite(state.pressure) || state.pressure < 0)
+            return invalid("a pressure is not finite, or negative");
         if (auto status = check_list("backlogs", state.backlog.size(), backlogs_max); !status) return status;
         return check_remaining(state.remaining);
     }

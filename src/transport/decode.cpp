@@ -118,7 +118,8 @@ msg::NodeState get(wire::NodeState::Reader from) {
     for (const auto& entry : backlog) state.backlog.push_back({get_source(entry), entry.getLayer(), entry.getFrames()});
     const auto remaining = from.getRemaining();
     state.remaining.reserve(bounded("remaining times", remaining, remaining_max));
-    for (const auto& entry : remaining) state.remaining.push_back({entry.getLayer(), Usec(entry.getTimeUsec())});
+    for (const auto& entry : remaining)
+        state.remaining.push_back({entry.getLayer(), Usec(entry.getTimeUsec()), entry.getPrice()});
     return state;
 }
 

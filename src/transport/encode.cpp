@@ -160,6 +160,7 @@ struct Writer {
         for (unsigned i = 0; i < remaining.size(); ++i) {
             remaining[i].setLayer(state.remaining[i].layer);
             remaining[i].setTimeUsec(state.remaining[i].time.count());
+            remaining[i].setPrice(state.remaining[i].price);
         }
     }
 

@@ -134,6 +134,7 @@ struct Backlog {
 struct Remaining {
   layer @0 :UInt16;
   timeUsec @1 :Int64;
+  price @2 :Float32;  # frames; at most 1e6
 }
 
 struct NodeState {
