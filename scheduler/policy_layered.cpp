@@ -2,10 +2,12 @@
 // Llorca, Tulino, Molisch, arXiv 1708.09561, DCNC and its EDCNC) on the layered graph of a ring.
 //
 //   A free lane:  max over (j, l → l') of  [ U_n^{j,l} − U_n^{j,l'} + V (D_n(l) − t(l,l') − D_n(l')) ] / t(l,l')
-//   A free link:  max over (j, l)      of  [ U_n^{j,l} − U_{n+1}^{j,l} + V (D_n(l) − x(l) − D_{n+1}(l)) ] / x(l)
+//   A free link:  max over (j, l)      of  [ U_n^{j,l} − U_{n+1}^{j,l} − h + V (D_n(l) − x(l) − D_{n+1}(l)) ] / x(l)
 //
 // U: frames of source j waiting at cut l and what a frame there is worth (prices.hpp), 0 once the model is finished;
-// t, x: compute and transfer time; D: the least time to finish (class_costs.hpp), V = bias_frames / time of the model.
+// t, x: compute and transfer time; D: the least time to finish (class_costs.hpp), V = bias_frames / time of the model;
+// h = hop_frames, or the price here if that is less: a frame that moves makes one queue shorter and another longer, so
+// a smaller difference would only change its sign, and where all are busy frames wandered round the ring for nothing.
 //
 // Why it reaches the bound where (2) of MS-MDI does not: that rule counts items, though a local one takes a whole
 // model's time and a distributed one a share. Here a difference counts by the rate at which the action works it off.
@@ -18,7 +20,10 @@
 //     hop, and does whatever the score.
 //   * If lane and link both want the only frame of a queue, it takes the way with the smaller loss of time.
 //   * Shares among sources are made at admission (admission.hpp), not here.
+#include <algorithm>
+
 #include "scheduler/policies.hpp"
+#include "scheduler/prices.hpp"
 
 namespace eddy::scheduler {
 
@@ -114,7 +119,8 @@ std::optional<Hop> LayeredPolicy::pick_hop(const Board& board) const {
             const bool only_way = (row.foreign & bit(c)) != 0;
             if (action.per_s == 0 && !only_way) continue;
             const float there = static_cast<float>(row.next[c]) + board.next_price[c];
-            const float score = (board.backlog(row, c) - there + action.bias) * action.per_s;
+            const float score =
+                (board.backlog(row, c) - there - std::min(hop_frames, board.price[c]) + action.bias) * action.per_s;
             if (score <= 0 && !only_way) continue;
             if (best) {
                 const Row& than = board.rows[best->row];

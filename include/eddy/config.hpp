@@ -63,7 +63,7 @@ struct NodeConfig {
     double limit = 1.0;         ///< duty cycle of a lane: share of a core it may use
     uint64_t memory_mb = 1024;  ///< weights, compiled segments, buffers
     // [scheduler]
-    PolicyKind policy = PolicyKind::ms_mdi;
+    PolicyKind policy = PolicyKind::layered;
     SharesKind shares = SharesKind::parameters;
     uint32_t queue_frames = 16;   ///< bound of each per-source queue
     uint32_t attempts_max = 3;    ///< per frame, first one included

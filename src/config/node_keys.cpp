@@ -73,7 +73,7 @@ std::vector<Key> work_keys() {
          to(&NodeConfig::limit)},
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
          "Bound of weights, compiled layers and buffers together, in MiB.", false, false, to(&NodeConfig::memory_mb)},
-        {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"ms-mdi\"",
+        {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"layered\"",
          "local: every frame stays at its own node. ddi: whole frames go to whoever has time. ar-mdi: each node "
          "computes its share of every frame. ms-mdi: whole here or shared round the ring, by queue lengths. layered: "
          "round the ring, split at the cuts where the time that queues still need falls fastest. The same on all "

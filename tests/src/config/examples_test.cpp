@@ -87,7 +87,7 @@ TEST_CASE("the three devices are of one cluster, with one key and model, and can
         CHECK(node.cluster == nodes[0].cluster);
         CHECK(node.cluster_key == nodes[0].cluster_key);
         CHECK(fs::path(node.model_path).filename() == fs::path(nodes[0].model_path).filename());
-        CHECK(node.policy == PolicyKind::ms_mdi);
+        CHECK(node.policy == PolicyKind::layered);
         // What others dial is among everybody's seeds.
         const Endpoint address = node.advertise.value_or(node.listen);
         for (const NodeConfig& other : nodes) CHECK(std::count(other.seeds.begin(), other.seeds.end(), address) == 1);

@@ -51,7 +51,7 @@ TEST_CASE("a name is enough, and the rest are the defaults of NodeConfig") {
     CHECK(config.cluster == "eddy");
     CHECK(config.model_path.empty());
     CHECK(config.limit == defaults.limit);
-    CHECK(config.policy == PolicyKind::ms_mdi);
+    CHECK(config.policy == PolicyKind::layered);
     CHECK(config.control_socket == config.data_dir + "/control.sock");
     CHECK(config.data_dir.substr(config.data_dir.size() - 7) == "/eddy/a");
     CHECK(config.sources.empty());

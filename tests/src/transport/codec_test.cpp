@@ -1,5 +1,6 @@
 // Goal: what one node encodes another decodes to the same, without a copy of tensor bytes, and readable by Cap'n
 // Proto's own tool; what no honest node sends is refused in words. Method: properties over arbitrary messages.
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <set>
@@ -213,6 +214,9 @@ TEST_CASE("remaining times out of order, of the past or too many are refused, an
     CHECK(refusal(state({{3, Usec(1)}, {3, Usec(1)}})).find("order of their layers") != std::string::npos);
     CHECK(refusal(state({{0, Usec(1)}, {4, Usec(1)}, {3, Usec(1)}})).find("order") != std::string::npos);
     CHECK(refusal(state({{0, Usec(1)}, {4, Usec(-1)}})).find("negative") != std::string::npos);
+    CHECK(refusal(state({{0, Usec(1), 0}, {4, Usec(1), price_max}})).empty());
+    for (const float price : {-0.5F, 1.01F * price_max, std::numeric_limits<float>::infinity(), std::nanf("")})
+        CHECK(refusal(state({{0, Usec(1), price}})).find("a price is") != std::string::npos);
     std::vector<msg::Remaining> many;
     for (uint16_t layer = 0; layer < remaining_max; ++layer) many.push_back({layer, Usec(1)});
     CHECK(refusal(state(many)).empty());

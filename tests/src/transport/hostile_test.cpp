@@ -153,6 +153,9 @@ TEST_CASE("impossible messages drop their sender, with one log line however ofte
         {remaining(many), "17 entries (at most 16)"},
         {remaining("(layer = 5), (layer = 5)"), "order of their layers"},
         {remaining("(layer = 5, timeUsec = -1)"), "negative"},
+        {remaining("(layer = 5, price = -1)"), "price"},
+        {remaining("(layer = 5, price = nan)"), "price"},
+        {remaining("(layer = 5, price = 1e7)"), "price"},
         {remaining("(layer = 5, timeUsec = 9223372036854775807)"), "longer than a year"},
     };
     Loop loop;
