@@ -29,8 +29,7 @@ std::string no_command(const CLI::App& program) {
     for (const CLI::App* each : command.get_subcommands({})) allowed.push_back(each->get_name());
     if (allowed.empty()) return "";
     const auto words = command.remaining();
-    return fmt::format("{}: found {}, allowed: {}; try --help",
-                       command.get_name() == "eddy" ? "command" : command.get_name(),
+    return fmt::format("{}found {}, allowed: {}; try --help", &command == &program ? "" : command.get_name() + ": ",
                        words.empty() ? "no command" : fmt::format("\"{}\"", words.front()), fmt::join(allowed, ", "));
 }
 
