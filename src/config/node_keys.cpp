@@ -74,10 +74,10 @@ std::vector<Key> work_keys() {
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
          "Bound of weights, compiled layers and buffers together, in MiB.", false, false, to(&NodeConfig::memory_mb)},
         {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"ms-mdi\"",
-         "layered: each node does what relieves the cluster fastest, some layers of a frame here or its way to the "
-         "successor; the only one that regards weight and priority. local: every frame stays at its own node. ddi: "
-         "whole frames go to whoever has time. ar-mdi: each node computes its share of every frame. ms-mdi: whole here "
-         "or shared round the ring, by queue lengths. The same on all nodes.",
+         "local: every frame stays at its own node. ddi: whole frames go to whoever has time. ar-mdi: each node "
+         "computes its share of every frame. ms-mdi: whole here or shared round the ring, by queue lengths. layered: "
+         "each node does what relieves the cluster fastest, some layers of a frame here or its way to the successor; "
+         "the only one that regards weight and priority. The same on all nodes.",
          false, false, to(&NodeConfig::policy)},
         {"scheduler", "shares", ChoiceType{{"parameters", "measured"}}, "\"parameters\"",
          "By what ar-mdi and ms-mdi share out a model: its parameters, as in their papers, or its layers' measured "
