@@ -323,7 +323,8 @@ Result<ExperimentRun> run_experiment(const Experiment& experiment, const ModelPr
     for (const ExperimentSource& source : experiment.sources)
         if (const ExperimentDevice& device = experiment.devices[source.device]; !computes(device, profile))
             return unsupported("source " + source.name + " is on " + device.name +
-                               ", which has no model or no memory for its weights: such a device only relays");
+                               ", which has no model or no memory for its weights, and only relays: change the "
+                               "device's has_model or memory_mb, or attach the source to another");
     return Run(experiment, profile, policy, seed, options).run();
 }
 

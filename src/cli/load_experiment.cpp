@@ -22,7 +22,9 @@ Result<ModelProfile> recorded_profile(const std::string& path) {
     if (file.bad() || (file.fail() && !file.eof())) return invalid(path + ": cannot be read");
     text.resize(static_cast<size_t>(file.gcount()));
     auto profile = torch_exec::profile_from_json(text);
-    if (!profile) return Error{profile.error().code, path + ": " + profile.error().message};
+    if (!profile)
+        return Error{profile.error().code,
+                     path + ": " + profile.error().message + " (`eddy model inspect MODEL.pt --profile` records one)"};
     return profile;
 }
 

@@ -182,8 +182,8 @@ private:
 std::string head_text(const Bounds& bounds) {
     const Experiment& experiment = bounds.experiment;
     std::string text = experiment.title.empty() ? "" : experiment.title + "\n";
-    text += fmt::format("{}: {} devices, frames go {}, {}, speeds as at {:g} s\n\n", experiment.name,
-                        experiment.devices.size(),
+    text += fmt::format("{}: {} {}, frames go {}, {}, speeds as at {:g} s\n\n", experiment.name,
+                        experiment.devices.size(), experiment.devices.size() == 1 ? "device" : "devices",
                         experiment.links == ExperimentLinks::ring ? "along the ring" : "straight to any device",
                         bounds.profile.model, bounds.at_s);
     text += fmt::format("offered      {:.1f} frames/s\nbound        {:.1f} frames/s, θ = {:.4f}{}\n",
@@ -258,8 +258,10 @@ int run_capacity(const CapacityCommand& command) {
         std::cout << config::experiment_reference();
         return exit_done;
     }
-    if (command.path.empty()) return complain("EXPERIMENT is missing; try --help", exit_usage);
-    if (command.at_s && !(*command.at_s >= 0)) return complain("--at: 0 or more are allowed", exit_usage);
+    if (command.path.empty())
+        return complain("EXPERIMENT is missing: a TOML file, as in configs/experiments; try --help", exit_usage);
+    if (command.at_s && !(*command.at_s >= 0))
+        return complain(fmt::format("--at: found {}, allowed: 0 or more", *command.at_s), exit_usage);
     const auto bounds = bounds_of(command);
     if (!bounds) return complain_of(bounds.error());
     if (command.json)
@@ -277,7 +279,7 @@ void add_plan_commands(CLI::App& program, Chosen& chosen) {
     auto* command = plan->add_subcommand(
         "capacity", "The most that any policy can get through a cluster, and what stands in the way of more");
     auto options = std::make_shared<CapacityCommand>();
-    command->add_option("EXPERIMENT", options->path, "An experiment's TOML file");
+    command->add_option("EXPERIMENT", options->path, "TOML file, as in configs/experiments");
     command->add_option("--at", options->at_s,
                         "Speeds as so many seconds after the start (default: when the warm-up is over)");
     command->add_option("--links", options->links, "ring or direct, whatever the experiment says")
@@ -286,8 +288,12 @@ void add_plan_commands(CLI::App& program, Chosen& chosen) {
     command->add_flag("--help-experiment", options->help_experiment, "Print every key an experiment may have, and end");
     command->footer(
         "Example:\n  eddy plan capacity configs/experiments/links-20.toml --links direct\n"
-        "θ is the largest part of what all sources offer that can be served of each. The weighted optimum has the\n"
-        "largest sum of weight · log rate, and no rate above what is offered; priorities are not regarded.\n"
+        "θ is the largest part of what all sources offer that can be served of each: 0.5 is half of every source's\n"
+        "frames, above 1 there is room for more. The weighted optimum are the rates that policies aim at when not all\n"
+        "can be served: the largest sum of weight · log rate, none above what is offered; priorities are not "
+        "regarded.\n"
+        "What is binding is used to the full; what has a price as well is worth enlarging. Runs are the layers that a\n"
+        "device computes, cuts where frames leave it. No policy gets more through: compare with eddy sim run.\n"
         "Exit codes: 0 done, 1 it ran and failed, 2 bad usage or configuration.");
     command->callback([options, &chosen] { chosen = [options] { return run_capacity(*options); }; });
 }

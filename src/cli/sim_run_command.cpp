@@ -102,13 +102,14 @@ Status change(Experiment& experiment, const ModelProfile& profile, const RunOpti
     if (options.links == "direct") experiment.links = ExperimentLinks::direct;
     // Written so that what is no number is refused as well.
     if (options.warm_up_s && !(*options.warm_up_s >= 0 && *options.warm_up_s <= span_s_max))
-        return invalid(fmt::format("--warm-up-s: allowed: from 0 to {}", span_s_max));
+        return invalid(fmt::format("--warm-up-s: found {}, allowed: from 0 to {}", *options.warm_up_s, span_s_max));
     if (options.window_s && !(*options.window_s >= 1e-3 && *options.window_s <= span_s_max))
-        return invalid(fmt::format("--window-s: allowed: from 0.001 to {}", span_s_max));
+        return invalid(fmt::format("--window-s: found {}, allowed: from 0.001 to {}", *options.window_s, span_s_max));
     experiment.warm_up_s = options.warm_up_s.value_or(experiment.warm_up_s);
     experiment.window_s = options.window_s.value_or(experiment.window_s);
     if (!options.load) return success();
-    if (!(*options.load >= 1e-3 && *options.load <= 100)) return invalid("--load: allowed: from 0.001 to 100");
+    if (!(*options.load >= 1e-3 && *options.load <= 100))
+        return invalid(fmt::format("--load: found {}, allowed: from 0.001 to 100", *options.load));
     auto scaled = sim::at_load(experiment, profile, *options.load);
     if (!scaled) return scaled.error();
     experiment = std::move(*scaled);
@@ -271,7 +272,7 @@ std::string nodes_table(const Experiment& experiment, const std::vector<Measured
 void print_tables(const Experiment& experiment, const std::vector<Measured>& runs) {
     constexpr size_t columns_max = 6;
     const sim::ExperimentRun& first = runs.front().run;
-    std::cout << fmt::format("{}: {}\n", experiment.name, experiment.title)
+    std::cout << fmt::format("{}{}{}\n", experiment.name, experiment.title.empty() ? "" : ": ", experiment.title)
               << fmt::format("figures are of {} s from {} s on\n\n", first.window_s, first.window_from_s)
               << runs_table(runs) << "\n"
               << sources_table(experiment, runs);
@@ -364,13 +365,16 @@ void add_sim_run_command(CLI::App& program, Chosen& chosen) {
     command->footer(
         "Figures are of the window after the warm-up, but for captured, completed, failed, dropped, lost and\n"
         "duplicated frames, which are of the whole run. `of bound` is the worst source's throughput as a part of its\n"
-        "bound, `share error` how far a source is from the weighted optimum at most, `backlog/s` by how many frames\n"
-        "what waits grows in a second. ddi sends to any device, so its bound is that of --links direct.\n"
+        "bound (eddy plan capacity): 1 is the most while more is offered than can be served. `bound/s` is for rates "
+        "in\n"
+        "the offered mix; who favours cheap sources may complete more in all. `share error` is how far a source is\n"
+        "from the weighted optimum at most, `backlog/s` by how many frames what waits grows in a second. Only layered\n"
+        "regards weight and priority. ddi sends to any device, so its bound is that of --links direct.\n"
         "The same seed gives the same figures.\n"
         "Exits with 1 if a frame was lost or had two outcomes.\n"
         "Examples:\n"
         "  eddy sim run configs/experiments/fig3-five.toml --policy local,ms-mdi --seed 1..5\n"
-        "  eddy sim run configs/experiments/links-20.toml --load 0.85 --json");
+        "  eddy sim run configs/experiments/links-20.toml --policy layered --load 0.85 --json");
     command->callback([options, &chosen] { chosen = [options] { return run_experiments(*options); }; });
 }
 

@@ -55,8 +55,8 @@ std::vector<Key> device_and_pair_keys() {
          to(&DeviceDraft::lanes)},
         {"device", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
          "Bound of weights, compiled layers and buffers together, in MiB.", false, false, to(&DeviceDraft::memory_mb)},
-        {"device", "has_model", FlagType{}, "true", "false: it only relays.", false, false,
-         to(&DeviceDraft::has_model)},
+        {"device", "has_model", FlagType{}, "true", "false: it only relays; a node there takes no source.", false,
+         false, to(&DeviceDraft::has_model)},
         {"link_between", "from", NameType{}, "", "A device's name.", true, false, to_pair(&LinkBetweenDraft::from)},
         {"link_between", "to", NameType{}, "", "Another's.", true, false, to_pair(&LinkBetweenDraft::to)},
         {"link_between", "one_way", FlagType{}, "false",
@@ -89,10 +89,14 @@ std::vector<Key> source_and_change_keys() {
         {"source", "frames", IntegerType{1, int64_t{1} << 53}, "",
          "Ends after this many. Left out: goes on as long as the experiment.", false, false, to(&SourceDraft::frames)},
         {"source", "weight", NumberType{0, false, 1e6}, "",
-         "Of its rate against others', when not all can be served. Left out: rate_per_s.", false, false,
-         to(&SourceDraft::given_weight)},
+         "When not all frames can be served, rates are in the ratio of weights: 2 gets twice the frames that 1 gets, "
+         "if "
+         "it offers so many. Left out: rate_per_s. Of the policies only layered regards it.",
+         false, false, to(&SourceDraft::given_weight)},
         {"source", "priority", IntegerType{0, int64_t{priority_max}}, "0",
-         "Sources of higher priority are served first.", false, false, to(&SourceDraft::priority)},
+         "Where frames of several sources wait at a node, the higher priority goes first; what rested for a second "
+         "goes before all. With layered only; bounds do not regard it.",
+         false, false, to(&SourceDraft::priority)},
         {"source", "when_full", ChoiceType{{"block", "drop-oldest", "drop-newest"}}, "\"block\"",
          "What a full reservoir does.", false, false, to(&SourceDraft::when_full)},
         {"source", "reservoir_frames", IntegerType{1, 4096}, "8", "Captured frames that may wait to be admitted.",

@@ -47,6 +47,20 @@ struct Words {
     std::string operator()(const NodeIdType&) const { return "a text of 40 hexadecimal digits"; }
 };
 
+constexpr size_t line_bytes_max = 118;
+
+/// A comment of TOML, broken at spaces where it would be too long.
+std::string comment(std::string_view text) {
+    std::string lines;
+    while (text.size() + 2 > line_bytes_max) {
+        const size_t space = text.rfind(' ', line_bytes_max - 2);
+        if (space == std::string_view::npos || space == 0) break;
+        lines += fmt::format("# {}\n", text.substr(0, space));
+        text.remove_prefix(space + 1);
+    }
+    return lines + fmt::format("# {}\n", text);
+}
+
 }  // namespace
 
 const TableForm* Form::table(std::string_view name) const {
@@ -84,8 +98,8 @@ std::string reference_of(const Form& form) {
                             table.each.empty() ? "" : fmt::format("  # one such table {}", table.each));
         for (const Key& key : form.keys) {
             if (key.table != table.name) continue;
-            text += fmt::format("# {}: {}\n#   {}{}\n", key.name, key.help, key.required ? "required; " : "",
-                                allowed(key.type));
+            text += comment(fmt::format("{}: {}", key.name, key.help));
+            text += fmt::format("#   {}{}\n", key.required ? "required; " : "", allowed(key.type));
             if (!key.default_value.empty()) text += fmt::format("{} = {}\n", key.name, key.default_value);
         }
     }

@@ -76,13 +76,15 @@ std::vector<Key> work_keys() {
         {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"layered\"",
          "local: every frame stays at its own node. ddi: whole frames go to whoever has time. ar-mdi: each node "
          "computes its share of every frame. ms-mdi: whole here or shared round the ring, by queue lengths. layered: "
-         "round the ring, split at the cuts where the time that queues still need falls fastest. The same on all "
-         "nodes.",
+         "each node does what relieves the cluster fastest, some layers of a frame here or its way to the successor; "
+         "the only one that regards weight and priority. The same on all nodes.",
          false, false, to(&NodeConfig::policy)},
         {"scheduler", "shares", ChoiceType{{"parameters", "measured"}}, "\"parameters\"",
-         "By what ar-mdi and ms-mdi share out a model: its parameters, or its layers' measured times.", false, false,
-         to(&NodeConfig::shares)},
-        {"scheduler", "queue_frames", IntegerType{1, 4096}, "16", "Bound of each queue, per source.", false, false,
+         "By what ar-mdi and ms-mdi share out a model: its parameters, as in their papers, or its layers' measured "
+         "times. The other policies do not ask.",
+         false, false, to(&NodeConfig::shares)},
+        {"scheduler", "queue_frames", IntegerType{1, 4096}, "16",
+         "Bound of each queue; a source has one at every node, with layered one a cut.", false, false,
          to(&NodeConfig::queue_frames)},
         {"scheduler", "attempts_max", IntegerType{1, 100}, "3",
          "How often a frame is tried, the first time included, before it counts as failed.", false, false,
@@ -119,10 +121,15 @@ std::vector<Key> source_keys() {
          "A frame older than this is dropped, wherever it is. Left out: none.", false, false,
          to_source(&SourceConfig::deadline_ms)},
         {"source", "weight", NumberType{0, false, 1e6}, "",
-         "Of its rate against others', when not all can be served. Left out: the rate at which it offers.", false,
-         false, to_source(&SourceConfig::weight)},
+         "When not all frames can be served, rates are in the ratio of weights: 2 gets twice the frames that 1 gets, "
+         "if "
+         "it offers so many. Left out: the rate at which it offers, so give it to all sources of the cluster or to "
+         "none. With layered only.",
+         false, false, to_source(&SourceConfig::weight)},
         {"source", "priority", IntegerType{0, int64_t{priority_max}}, "0",
-         "Sources of higher priority are served first.", false, false, to_source(&SourceConfig::priority)},
+         "Where frames of several sources wait at a node, the higher priority goes first; what rested for a second "
+         "goes before all. How many are let in follows weight. With layered only.",
+         false, false, to_source(&SourceConfig::priority)},
         {"source", "reservoir_frames", IntegerType{1, 4096}, "8", "Captured frames that may wait to be admitted.",
          false, false, to_source(&SourceConfig::reservoir_frames)},
     };

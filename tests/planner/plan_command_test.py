@@ -237,11 +237,21 @@ class PlanCapacity(unittest.TestCase):
         self.assertEqual(shown.returncode, 0)
         self.assertIn("Example:\n  eddy plan capacity configs/", shown.stdout)
 
+    def test_where_a_command_is_missing_or_wrong_the_commands_are_named(self):
+        for arguments, words in (([], ("eddy: plan: found no command", "capacity")),
+                                 (["capcity", "x.toml"], ('eddy: plan: found "capcity"', "allowed: capacity"))):
+            with self.subTest(arguments):
+                ended = eddy(*arguments)
+                self.assertEqual((ended.returncode, ended.stdout), (2, ""))
+                for word in words:
+                    self.assertIn(word, ended.stderr)
+
     def test_every_key_of_an_experiment_is_explained(self):
         shown = eddy("capacity", "--help-experiment")
         self.assertEqual(shown.returncode, 0)
         for key in ("[experiment]", "# links: ", "[[device]]", "speed = 1.0", "[[source]]", "rate_per_s = 10.0"):
             self.assertIn(key, shown.stdout)
+        self.assertEqual([line for line in shown.stdout.splitlines() if len(line) > 120], [])
 
 
 if __name__ == "__main__":
