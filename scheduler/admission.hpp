@@ -44,19 +44,22 @@ private:
     Instant at_{};
 };
 
-inline constexpr double deepest_backlog = 84;       ///< frames, of the source with the largest w / r
+inline constexpr double deepest_backlog = 84;  ///< frames, of the source with the largest w / r
+inline constexpr double prior_backlog = 1.25 * deepest_backlog;
 inline constexpr double filled_share = 0.75;        ///< of the queue's bound, of the same source: frames that are there
 inline constexpr uint32_t admitted_frames_min = 2;  ///< for every source: one worked on, one ready
 inline constexpr float held_back_step = 0.5F;       ///< per frame admitted: a burst is no overload
 
-/// U. `want`: its w / r; `pressure`: the largest in the ring, or less if the own is the largest.
-[[nodiscard]] inline double wanted_backlog(double want, double pressure) {
+/// U. `want`: its w / r; `pressure`: the largest in the ring, or less if the own is the largest. Weights count among
+/// sources of no priority; one that has it offers more than any of them, so that its frames find a way everywhere.
+[[nodiscard]] inline double wanted_backlog(double want, double pressure, uint8_t priority) {
+    if (priority > 0) return prior_backlog;
     return deepest_backlog * (pressure > want ? want / pressure : 1.0);
 }
 
 /// A source whose first queue holds fewer frames takes another. At most queue_frames.
 [[nodiscard]] inline uint32_t admitted_frames(double backlog, uint32_t queue_frames) {
-    const double frames = std::floor(backlog / deepest_backlog * filled_share * queue_frames);
+    const double frames = std::floor(std::min(1.0, backlog / deepest_backlog) * filled_share * queue_frames);
     return std::max(std::min(admitted_frames_min, queue_frames), static_cast<uint32_t>(frames));
 }
 

@@ -17,6 +17,7 @@ namespace eddy::scheduler {
 /// promise it only to queues that keep growing: the last frames of a light source would wait behind an overloaded one
 /// for ever.
 inline constexpr Usec starves_after = std::chrono::seconds(1);
+inline constexpr Usec rests_behind_others = 5 * starves_after;
 
 /// Let a lane compute the head of this queue.
 struct Run {

@@ -106,12 +106,20 @@ void QueueSet::each_queue(Visit visit) const {
 
 void QueueSet::mark_starving(Instant now, bool resting) {
     board_.starving = false;
+    uint8_t highest = 0;
+    for (size_t row = 0; row < board_.rows.size(); ++row)
+        if (frames(row) > 0) highest = std::max(highest, board_.rows[row].priority);
     each_queue([&](size_t row, size_t q) {
         Row& r = board_.rows[row];
         r.starving &= ~bit(q);
         if (r.here[q] == 0) return;
-        const bool came = resting && !(r.own && q == 0);
-        if (now - (came ? r.since[q] : std::max(queues_[row].served[q], r.since[q])) < starves_after) return;
+        const bool served_lately = now - std::max(queues_[row].served[q], r.since[q]) < starves_after;
+        if (!resting || (r.own && q == 0)) {
+            if (served_lately) return;
+        } else if (r.priority == highest ? now - r.since[q] < starves_after
+                                         : served_lately && now - r.since[q] < rests_behind_others) {
+            return;
+        }
         r.starving |= bit(q);
         board_.starving = true;
     });

@@ -144,6 +144,7 @@ private:
     [[nodiscard]] size_t queue_of(const Item& item) const;
     [[nodiscard]] double want(StreamId stream) const;
     [[nodiscard]] double wanted_backlog(StreamId stream) const;
+    [[nodiscard]] double own_pressure() const;
     void refresh_pressure();
     [[nodiscard]] std::vector<msg::Remaining> remaining() const;
     size_t open_row(const SourceId& source);

@@ -73,7 +73,8 @@ void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
     item.chain_hash = config_.profile.chain_hash;
     item.tensors = {record.raw};
     buffers_.retain(record.raw);
-    item.since = again ? now_ : record.captured_at;
+    if (!again) item.so_far.waiting = now_ - record.captured_at;
+    item.since = now_;  // it comes to rest in this queue now: frames of other sources may have waited here for longer
     item.deadline = record.deadline;
     queues_.push_back(row, queue, std::move(item), now_);
     state_dirty_ = true;

@@ -143,13 +143,23 @@ double NodeCore::want(StreamId id) const {
     return (weight > 0 ? weight : stream.offered.per_s(now_)) / rate;
 }
 
-double NodeCore::wanted_backlog(StreamId id) const { return scheduler::wanted_backlog(want(id), pressure_); }
+double NodeCore::wanted_backlog(StreamId id) const {
+    return scheduler::wanted_backlog(want(id), pressure_, config_.streams[id.value].priority);
+}
+
+/// The largest w / r of own sources that are held back. One with a priority is not held back for others' sake.
+double NodeCore::own_pressure() const {
+    double largest = 0;
+    for (uint16_t i = 0; i < stream_count_; ++i)
+        if (!streams_[i].reservoir.empty() && config_.streams[i].priority == 0)
+            largest = std::max(largest, want(StreamId{i}));
+    return largest;
+}
 
 void NodeCore::refresh_pressure() {
     pressure_ = 0;
     if (!policy_->uses_weights()) return;
-    for (uint16_t i = 0; i < stream_count_; ++i)
-        if (!streams_[i].reservoir.empty()) pressure_ = std::max(pressure_, want(StreamId{i}));
+    pressure_ = own_pressure();
     for (const auto& [peer, link] : links_)
         if (ring_.is_member(peer) && link.state_fresh(now_)) pressure_ = std::max(pressure_, link.state().pressure);
 }
