@@ -167,8 +167,12 @@ void NodeCore::refresh_pressure() {
 void NodeCore::refresh_workers() {
     auto& board = queues_.board();
     board.workers.clear();
-    for (auto it = given_.begin(); it != given_.end();)
-        it = ledger_.find(it->first) == nullptr ? given_.erase(it) : std::next(it);
+    std::map<NodeId, uint32_t> given;
+    for (auto it = given_.begin(); it != given_.end();) {
+        const bool open = ledger_.find(it->first) != nullptr;
+        if (open) ++given[it->second];
+        it = open ? std::next(it) : given_.erase(it);
+    }
     double parameters = 0;
     if (costs_.layers() > 0) parameters = static_cast<double>(costs_.parameters(0, costs_.layers()));
     for (const auto& [peer, link] : links_) {
@@ -181,8 +185,7 @@ void NodeCore::refresh_workers() {
         link.each_backlog(now_, [&](const SourceId& source, uint16_t, uint32_t frames) {
             if (source.node != config_.self.id) worker.backlog += frames;
         });
-        for (const auto& [frame, node] : given_)
-            if (node == peer) ++worker.backlog;
+        if (const auto own = given.find(peer); own != given.end()) worker.backlog += own->second;
         worker.free = link.free_at(ring_.round_trip(peer)) <= now_;
         for (size_t row = 0; row < board.rows.size(); ++row)
             if (board.rows[row].own && link.has_credit(board.rows[row].source))
