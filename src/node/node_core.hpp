@@ -1,16 +1,13 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
-// Life of a frame here (design: "The life of a frame"):
-//   Captured -> reservoir -> queue (policy, admission) -> lane and link in turn (policy) -> successor … -> Result ->
-//   outcome
+// A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome.
+// Custody: the source keeps the pixels of every frame until its outcome, a node an activation until the next node's
+// receipt. If a connection breaks, what had no receipt is queued again here; if the ring loses a member, sources send
+// their open frames again under a higher attempt. The first result wins.
 //
-// Custody in this form: the source keeps the pixels of every frame until its outcome; a node keeps an activation until
-// the next node's receipt. If a connection breaks, what had no receipt is queued again here; if the ring loses a
-// member, sources send their open frames again under a higher attempt. The first result wins.
-//
-// Bounds: reservoir; every queue of a source, and of a foreign source all together: `queue_frames`, plus one per
-// neighbour for the credit that needs no grant, plus one per lane, plus what comes back from a broken link; outbox,
-// receipts, results without acknowledgement. Thread: one, the caller's.
+// Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
+// cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
+// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged. One thread, the caller's.
 #pragma once
 
 #include <deque>
