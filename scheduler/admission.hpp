@@ -47,7 +47,8 @@ private:
 inline constexpr double deepest_backlog = 84;       ///< frames, of the source with the largest w / r
 inline constexpr double filled_share = 0.75;        ///< of the queue's bound, of the same source: frames that are there
 inline constexpr uint32_t admitted_frames_min = 2;  ///< for every source: one worked on, one ready
-inline constexpr float held_back_step = 0.5F;       ///< per frame admitted: a burst is no overload
+inline constexpr Usec held_memory = std::chrono::seconds(2);  ///< a source whose frames waited so lately has a w / r
+inline constexpr float held_back_step = 0.5F;                 ///< per frame admitted: a burst is no overload
 
 /// U. `want`: its w / r; `pressure`: the largest in the ring, or less if the own is the largest.
 [[nodiscard]] inline double wanted_backlog(double want, double pressure) {

@@ -60,10 +60,8 @@ public:
     [[nodiscard]] const CoreCounters& counters() const { return counters_; }
     [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
     [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }  ///< what the policy sees
-    /// γ of a member as last reported; 0: unknown, or it cannot compute.
-    [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;
-    /// What is known of a peer; nullptr: not connected.
-    [[nodiscard]] const Link* link(const NodeId& peer) const;
+    [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;  ///< as last reported; 0: unknown, or none
+    [[nodiscard]] const Link* link(const NodeId& peer) const;                ///< nullptr: not connected
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
@@ -76,14 +74,15 @@ private:
         Item item;
         UnitRange units;
     };
+    static constexpr Usec rate_memory = std::chrono::seconds(4);
     struct Stream {
         std::deque<uint64_t> reservoir;  ///< μ: frame numbers
         std::deque<uint64_t> again;      ///< to be sent another time; bounded by the frames in flight
         bool ended = false;
+        Instant held{-scheduler::held_memory};  ///< when frames last waited in the reservoir
         scheduler::RateMeter offered{rate_memory};
         scheduler::RateMeter admitted{rate_memory};
     };
-    static constexpr Usec rate_memory = std::chrono::seconds(4);
 
     // events (node_core.cpp)
     void handle(const ev::Captured& e);
@@ -140,6 +139,7 @@ private:
     [[nodiscard]] Link* successor_link();
     [[nodiscard]] size_t queue_of(const Item& item) const;
     [[nodiscard]] double want(StreamId stream) const;
+    [[nodiscard]] double own_pressure() const;
     [[nodiscard]] double wanted_backlog(StreamId stream) const;
     void refresh_pressure();
     [[nodiscard]] std::vector<msg::Remaining> remaining() const;

@@ -189,9 +189,7 @@ msg::NodeState NodeCore::state_for(const Link& link) {
     state.gamma_s_per_parameter = costs_.layers() == 0 ? 0 : gamma_s_per_parameter(config_.self.id);
     state.memory_bytes = config_.memory_bytes;
     state.chain_hash = config_.profile.chain_hash;
-    state.pressure = 0;
-    for (uint16_t i = 0; i < stream_count_; ++i)
-        if (!streams_[i].reservoir.empty()) state.pressure = std::max(state.pressure, want(StreamId{i}));
+    state.pressure = own_pressure();
     state.remaining = remaining();
     const auto& rows = queues_.board().rows;
     for (size_t row = 0; row < rows.size(); ++row) {

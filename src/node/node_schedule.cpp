@@ -21,6 +21,8 @@ void NodeCore::pump() {
     // Each round moves at least one frame a step further, so this ends.
     while (admit_frames() || move_one()) {
     }
+    for (Stream& stream : streams_)
+        if (!stream.reservoir.empty()) stream.held = now_;
     prices_.stands(lanes_.size() < config_.lanes, queues_.board().link);
     if (Link* link = successor_link(); link != nullptr && !queues_.board().link) {
         const Instant free = link->free_at(ring_.round_trip(*ring_.successor()));

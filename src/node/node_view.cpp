@@ -143,13 +143,21 @@ double NodeCore::want(StreamId id) const {
     return (weight > 0 ? weight : stream.offered.per_s(now_)) / rate;
 }
 
+/// The largest w / r of sources that are held back. A source that gets less than its share runs out of waiting frames
+/// now and then; if it did not count at such instants, the others would think the ring theirs and flood it each time.
+double NodeCore::own_pressure() const {
+    double most = 0;
+    for (uint16_t i = 0; i < stream_count_; ++i)
+        if (now_ - streams_[i].held < scheduler::held_memory) most = std::max(most, want(StreamId{i}));
+    return most;
+}
+
 double NodeCore::wanted_backlog(StreamId id) const { return scheduler::wanted_backlog(want(id), pressure_); }
 
 void NodeCore::refresh_pressure() {
     pressure_ = 0;
     if (!policy_->uses_weights()) return;
-    for (uint16_t i = 0; i < stream_count_; ++i)
-        if (!streams_[i].reservoir.empty()) pressure_ = std::max(pressure_, want(StreamId{i}));
+    pressure_ = own_pressure();
     for (const auto& [peer, link] : links_)
         if (ring_.is_member(peer) && link.state_fresh(now_)) pressure_ = std::max(pressure_, link.state().pressure);
 }
