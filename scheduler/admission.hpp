@@ -48,7 +48,8 @@ inline constexpr double deepest_backlog = 84;  ///< frames, of the source with t
 inline constexpr double prior_backlog = 1.25 * deepest_backlog;
 inline constexpr double filled_share = 0.75;        ///< of the queue's bound, of the same source: frames that are there
 inline constexpr uint32_t admitted_frames_min = 2;  ///< for every source: one worked on, one ready
-inline constexpr float held_back_step = 0.5F;       ///< per frame admitted: a burst is no overload
+inline constexpr Usec held_memory = std::chrono::seconds(2);  ///< a source whose frames waited so lately has a w / r
+inline constexpr float held_back_step = 0.5F;                 ///< per frame admitted: a burst is no overload
 
 /// U. `want`: its w / r; `pressure`: the largest in the ring, or less if the own is the largest. Weights count among
 /// sources of no priority; one that has it offers more than any of them, so that its frames find a way everywhere.

@@ -17,6 +17,24 @@ uint64_t message_bytes(const Message& message) {
     return std::holds_alternative<msg::Result>(message) ? result_bytes : 0;
 }
 
+/// What a simulated tensor holds: the frontier before a layer, of one picture. It travels as the tensor's shape.
+struct Content {
+    int64_t picture = 0;
+    uint32_t layer = 0;
+};
+
+Content content_of(const TensorRef& tensor) {
+    return {tensor.meta.shape.at(0), static_cast<uint32_t>(tensor.meta.shape.at(1))};
+}
+
+int64_t picture_of(size_t node, const FrameId& frame) {
+    const uint64_t source = (frame.incarnation.value * 64 + node) * sources_max + frame.source.stream.value;
+    return static_cast<int64_t>(source << 32U | frame.k);
+}
+
+/// Another picture, another result.
+Inference inference_of(int64_t picture) { return {{{static_cast<uint32_t>(picture % 4'294'967'291), 1.0F}}, {}}; }
+
 NetworkFaults network_of(const LinkModel& link) {
     NetworkFaults network;
     network.delay_mean = link.delay;
@@ -93,7 +111,11 @@ public:
         if (to != world_.indices_.end()) world_.fabric_.close(index_, to->second, reason);
     }
     void compute(const Job& job) override {
-        for (const auto& tensor : job.inputs) EDDY_ASSERT(live_.count(tensor.buffer) == 1);
+        for (const auto& tensor : job.inputs) {
+            EDDY_ASSERT(live_.count(tensor.buffer) == 1);
+            EDDY_ASSERT(content_of(tensor).layer == job.units.first);  // no layer is left out or done twice
+        }
+        layers_run_ += job.units.last - job.units.first;
         end_job_at(lanes_.begin(job, now()));
     }
     void prepare(std::span<const UnitRange>) override {
@@ -113,6 +135,7 @@ public:
                 ++tally.completed;
                 tally.local += outcome.local ? 1 : 0;
                 EDDY_ASSERT(outcome.parts.waiting + outcome.parts.computing <= outcome.completion);
+                EDDY_ASSERT(outcome.inference == inference_of(picture_of(index_, frame)));
                 tally.completion_ms.push_back(to_ms(outcome.completion));
                 break;
             case FrameState::failed: ++tally.failed; break;
@@ -134,10 +157,10 @@ public:
     void idle() override { idle_ = true; }
     void log(LogLevel, const std::string&) override {}
 
-    TensorRef make_tensor(uint64_t bytes) {
+    TensorRef make_tensor(uint64_t bytes, Content content) {
         TensorRef tensor;
         tensor.meta.dtype = DType::u8;
-        tensor.meta.shape = {static_cast<int64_t>(bytes)};
+        tensor.meta.shape = {content.picture, content.layer, static_cast<int64_t>(bytes)};
         tensor.buffer = BufferId{++next_buffer_};
         tensor.bytes = bytes;
         live_.insert(tensor.buffer);
@@ -157,10 +180,12 @@ public:
         done.job = id;
         done.busy = ended.busy;
         done.layer_times = std::move(ended.layer_times);
+        const int64_t picture = content_of(ended.job.inputs.at(0)).picture;
+        const uint32_t layer = ended.job.units.last;
         if (ended.job.ends_model)
-            done.inference = Inference{{{0, 1.0F}}, {}};
+            done.inference = inference_of(picture);
         else
-            done.outputs.push_back(make_tensor(world_.profile_.layers[ended.job.units.last].frontier_bytes));
+            done.outputs.push_back(make_tensor(world_.profile_.layers[layer].frontier_bytes, {picture, layer}));
         on(done);
     }
 
@@ -220,7 +245,9 @@ public:
             ++camera.missed;
         } else {
             --camera.allowance;
-            ev::Captured event{id, k, scheduled, make_tensor(world_.profile_.layers[0].frontier_bytes), camera.missed};
+            const int64_t picture = picture_of(index_, core_->ledger().id(id, k));
+            const TensorRef frame = make_tensor(world_.profile_.layers[0].frontier_bytes, {picture, 0});
+            ev::Captured event{id, k, scheduled, frame, camera.missed};
             camera.missed = 0;
             on(event);
         }
@@ -249,6 +276,7 @@ public:
     uint64_t next_buffer_ = 0;
     Lanes lanes_;
     uint64_t events_ = 0;
+    uint64_t layers_run_ = 0;
     bool idle_ = false;
 };
 
@@ -301,7 +329,8 @@ void Simulation::on_dial_failed(size_t node, const Endpoint& endpoint, const std
 
 void Simulation::on_message(size_t node, Delivery& delivery) {
     std::vector<TensorRef> arrived;
-    for (const auto& tensor : delivery.tensors) arrived.push_back(nodes_[node]->make_tensor(tensor.bytes));
+    for (const auto& tensor : delivery.tensors)
+        arrived.push_back(nodes_[node]->make_tensor(tensor.bytes, content_of(tensor)));
     nodes_[node]->on(ev::Received{nodes_[delivery.from]->model_.id, delivery.connection, std::move(delivery.message),
                                   std::move(arrived), delivery.first_byte, delivery.last_byte, delivery.bytes});
 }
@@ -313,6 +342,7 @@ bool Simulation::running(size_t node) const { return nodes_[node]->core_ != null
 bool Simulation::idle(size_t node) const { return nodes_[node]->idle_; }
 const SourceTally& Simulation::tally(size_t node, size_t stream) const { return nodes_[node]->tallies_[stream]; }
 Usec Simulation::busy(size_t node) const { return nodes_[node]->lanes_.busy(now()); }
+uint64_t Simulation::layers_run(size_t node) const { return nodes_[node]->layers_run_; }
 size_t Simulation::live_buffers(size_t node) const { return nodes_[node]->live_.size(); }
 
 bool Simulation::all_settled() const {

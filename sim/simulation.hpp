@@ -2,7 +2,8 @@
 // NodeCore in every node. Everything follows from the seed and the calls made; nothing else enters.
 //
 // Checks run inside it: each core's own invariants, that no buffer is used after its release, that every frame gets
-// exactly one outcome. A violation aborts (it is a bug, and tests want to see it).
+// exactly one outcome, and that a completed one had each layer computed on its own picture once, in order. A violation
+// aborts (it is a bug, and tests want to see it).
 //
 // On the wire are frontiers with a header and results (as the bounds of planner/capacity.hpp count them, but for the
 // header); receipts, views and heartbeats take no room there.
@@ -120,7 +121,8 @@ public:
     [[nodiscard]] const SourceTally& tally(size_t node, size_t stream = 0) const;
     /// Frames that a camera has had by now, captured or waiting for room: of this life.
     [[nodiscard]] uint64_t frames_due(size_t node, size_t stream);
-    [[nodiscard]] Usec busy(size_t node) const;  ///< of all lanes together
+    [[nodiscard]] Usec busy(size_t node) const;            ///< of all lanes together
+    [[nodiscard]] uint64_t layers_run(size_t node) const;  ///< of whatever frames, begun
     [[nodiscard]] size_t live_buffers(size_t node) const;
     /// Every source has captured its last frame and every frame has its outcome.
     [[nodiscard]] bool all_settled() const;

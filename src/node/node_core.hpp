@@ -1,16 +1,13 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
-// Life of a frame here (design: "The life of a frame"):
-//   Captured -> reservoir -> queue (policy, admission) -> lane and link in turn (policy) -> successor … -> Result ->
-//   outcome
+// A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome.
+// Custody: the source keeps the pixels of every frame until its outcome, a node an activation until the next node's
+// receipt. If a connection breaks, what had no receipt is queued again here; if the ring loses a member, sources send
+// their open frames again under a higher attempt. The first result wins.
 //
-// Custody in this form: the source keeps the pixels of every frame until its outcome; a node keeps an activation until
-// the next node's receipt. If a connection breaks, what had no receipt is queued again here; if the ring loses a
-// member, sources send their open frames again under a higher attempt. The first result wins.
-//
-// Bounds: reservoir; every queue of a source, and of a foreign source all together: `queue_frames`, plus one per
-// neighbour for the credit that needs no grant, plus one per lane, plus what comes back from a broken link; outbox,
-// receipts, results without acknowledgement. Thread: one, the caller's.
+// Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
+// cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
+// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged. One thread, the caller's.
 #pragma once
 
 #include <deque>
@@ -63,10 +60,8 @@ public:
     [[nodiscard]] const CoreCounters& counters() const { return counters_; }
     [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
     [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }  ///< what the policy sees
-    /// γ of a member as last reported; 0: unknown, or it cannot compute.
-    [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;
-    /// What is known of a peer; nullptr: not connected.
-    [[nodiscard]] const Link* link(const NodeId& peer) const;
+    [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;  ///< as last reported; 0: unknown, or none
+    [[nodiscard]] const Link* link(const NodeId& peer) const;                ///< nullptr: not connected
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
@@ -79,14 +74,15 @@ private:
         Item item;
         UnitRange units;
     };
+    static constexpr Usec rate_memory = std::chrono::seconds(4);
     struct Stream {
         std::deque<uint64_t> reservoir;  ///< μ: frame numbers
         std::deque<uint64_t> again;      ///< to be sent another time; bounded by the frames in flight
         bool ended = false;
+        Instant held{-scheduler::held_memory};  ///< when frames last waited in the reservoir
         scheduler::RateMeter offered{rate_memory};
         scheduler::RateMeter admitted{rate_memory};
     };
-    static constexpr Usec rate_memory = std::chrono::seconds(4);
 
     // events (node_core.cpp)
     void handle(const ev::Captured& e);
@@ -143,8 +139,8 @@ private:
     [[nodiscard]] Link* successor_link();
     [[nodiscard]] size_t queue_of(const Item& item) const;
     [[nodiscard]] double want(StreamId stream) const;
-    [[nodiscard]] double wanted_backlog(StreamId stream) const;
     [[nodiscard]] double own_pressure() const;
+    [[nodiscard]] double wanted_backlog(StreamId stream) const;
     void refresh_pressure();
     [[nodiscard]] std::vector<msg::Remaining> remaining() const;
     size_t open_row(const SourceId& source);

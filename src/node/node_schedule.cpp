@@ -21,6 +21,8 @@ void NodeCore::pump() {
     // Each round moves at least one frame a step further, so this ends.
     while (admit_frames() || move_one()) {
     }
+    for (Stream& stream : streams_)
+        if (!stream.reservoir.empty()) stream.held = now_;
     prices_.stands(lanes_.size() < config_.lanes, queues_.board().link);
     if (Link* link = successor_link(); link != nullptr && !queues_.board().link) {
         const Instant free = link->free_at(ring_.round_trip(*ring_.successor()));
@@ -191,6 +193,9 @@ bool NodeCore::ends_here(const Item& item) const {
 uint16_t NodeCore::cut_for(const Item& item) const {
     if (!can_compute(item)) return item.layer;
     std::vector<double> gammas{gamma_s_per_parameter(config_.self.id)};
+    // Without parameters, or time, there is nothing to share out by. Passed on by all, it would come home untouched,
+    // and there find the queue full of frames that wait for those on their way.
+    if (gammas.front() <= 0) return costs_.layers();
     const auto& members = ring_.members();
     for (size_t i = 1; i < members.size() && members[i].id != item.frame.source.node; ++i) {
         const auto link = links_.find(members[i].id);

@@ -147,11 +147,13 @@ double NodeCore::wanted_backlog(StreamId id) const {
     return scheduler::wanted_backlog(want(id), pressure_, config_.streams[id.value].priority);
 }
 
-/// The largest w / r of own sources that are held back. One with a priority is not held back for others' sake.
+/// The largest w / r of sources that are held back. A source that gets less than its share runs out of waiting frames
+/// now and then; if it did not count at such instants, the others would think the ring theirs and flood it each time.
+/// One with a priority is not held back for others' sake.
 double NodeCore::own_pressure() const {
     double largest = 0;
     for (uint16_t i = 0; i < stream_count_; ++i)
-        if (!streams_[i].reservoir.empty() && config_.streams[i].priority == 0)
+        if (config_.streams[i].priority == 0 && now_ - streams_[i].held < scheduler::held_memory)
             largest = std::max(largest, want(StreamId{i}));
     return largest;
 }

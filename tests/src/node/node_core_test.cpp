@@ -3,110 +3,11 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/recording_sink.hpp"
-#include "tests/support/ring_oracle.hpp"
+#include "tests/src/node/node_world.hpp"
 
 using namespace eddy;
 using namespace eddy::node;
 using namespace eddy::testing;
-
-namespace {
-
-ModelProfile four_layers() {
-    ModelProfile profile;
-    profile.chain_hash.bytes[0] = 7;
-    for (int i = 0; i < 4; ++i) {
-        LayerProfile layer;
-        layer.time = from_ms(10);
-        layer.parameters = 100;
-        layer.frontier_bytes = 1000;
-        profile.layers.push_back(layer);
-    }
-    return profile;
-}
-
-struct World {
-    RecordingSink sink;
-    RingOracle oracle{100};
-    CoreConfig config;
-    std::unique_ptr<NodeCore> core;
-    double ms = 0;
-    uint64_t buffer = 0;
-
-    explicit World(size_t streams = 1) {
-        config.self = member(100);
-        config.profile = four_layers();
-        for (size_t i = 0; i < streams; ++i) config.streams.push_back({"cam", WhenFull::drop_newest, Usec::max(), 2});
-        config.queue_frames = 2;
-    }
-    void begin() {
-        core = std::make_unique<NodeCore>(config, 1);
-        core->start(at_ms(ms), sink);
-    }
-    void on(const Event& event) {
-        core->on(event, at_ms(ms), sink);
-        core->check_invariants();
-    }
-    TensorRef tensor(uint64_t bytes = 1000) {
-        TensorRef t;
-        t.buffer = BufferId{++buffer};
-        t.bytes = bytes;
-        return t;
-    }
-    void capture(uint64_t k) { on(ev::Captured{StreamId{0}, k, at_ms(ms), tensor(), 0}); }
-    /// It connects and becomes a member of the ring.
-    void peer_up(uint8_t id) {
-        oracle.add(id);
-        on(ev::PeerUp{member(id), id});
-        settle_ring();
-        if (oracle.predecessor() == node_id(id)) say(id, msg::Notify{});
-        const uint8_t successor = oracle.after(config.self.id.bytes[0]).front().id.bytes[0];
-        say(successor, oracle.neighbours_of(successor));
-        settle_ring();
-    }
-    void settle_ring() {
-        for (auto said = oracle.answers(sink); !said.empty(); said = oracle.answers(sink))
-            for (const auto& [from, message] : said) say(from.bytes[0], message);
-    }
-    void tell_gamma(uint8_t id, double gamma = 1e-4) {
-        msg::NodeState state;
-        state.sequence = 1;
-        state.gamma_s_per_parameter = gamma;
-        state.chain_hash = config.profile.chain_hash;
-        say(id, state);
-    }
-    void say(uint8_t id, const Message& message, std::vector<TensorRef> tensors = {}) {
-        ev::Received event;
-        event.peer = node_id(id);
-        event.connection = id;
-        event.message = message;
-        event.tensors = std::move(tensors);
-        event.first_byte = event.last_byte = at_ms(ms);
-        on(event);
-    }
-    void computed(size_t job, bool ends) {
-        ev::Computed done;
-        done.job = sink.jobs.at(job).id;
-        done.busy = from_ms(10);
-        if (ends)
-            done.inference = Inference{{{1, 0.5F}}, {}};
-        else
-            done.outputs = {tensor()};
-        on(done);
-    }
-    msg::Work work(uint8_t source, uint64_t k, uint64_t seq, uint16_t layer = 1) const {
-        msg::Work work;
-        work.frame = {{node_id(source), StreamId{0}}, Incarnation{1}, k};
-        work.seq = seq;
-        work.attempt = 1;
-        work.hops = 1;
-        work.layer = layer;
-        work.chain_hash = config.profile.chain_hash;
-        return work;
-    }
-};
-
-}  // namespace
 
 TEST_CASE("alone, a frame is computed whole and its outcome says so") {
     World world;

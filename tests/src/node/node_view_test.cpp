@@ -1,0 +1,156 @@
+// What a core believes of its neighbours and what it lets them send: credits, views that age, prices, and rows of
+// foreign sources.
+#include <doctest/doctest.h>
+
+#include "eddy/random.hpp"
+#include "tests/src/node/node_world.hpp"
+
+using namespace eddy;
+using namespace eddy::node;
+
+TEST_CASE("a predecessor is granted what the source's queues hold, whatever it sends and however it asks") {
+    for (const PolicyKind policy : {PolicyKind::ms_mdi, PolicyKind::layered}) {
+        CAPTURE(static_cast<int>(policy));
+        Neighbours world(0, policy);
+        world.config.queue_frames = 3;
+        world.join();
+        const uint32_t room = 3 * (policy == PolicyKind::layered ? 5 : 1);
+        Random random(5);
+        // Nothing is computed, and the successor says nothing: one frame runs, one is with it, the rest waits.
+        for (uint64_t k = 0; world.sent[before] < world.limit(before) && k < 200; ++k) {
+            world.send(before, k, static_cast<uint16_t>(1 + random.below(3)), random.chance(0.3));
+            CHECK(world.limit(before) - world.sent[before] <= 8);
+            CHECK(world.waiting() + (world.limit(before) - world.sent[before]) <= room + 1);
+            world.tick(30);
+        }
+        CHECK(world.sent[before] == world.limit(before));
+        CHECK(world.waiting() >= room - 1);
+        CHECK(world.waiting() <= room + 1);
+        CHECK(world.sink.disconnected.empty());
+        world.send(before, 1000);
+        CHECK(world.sink.disconnected.size() == 1);
+        CHECK(world.waiting() <= room + 1);
+    }
+}
+
+TEST_CASE("credits go to the present predecessor only: a former one keeps what it has, and gets no more") {
+    Neighbours world(0, PolicyKind::layered);
+    world.join();
+    world.send(before, 0);
+    const uint64_t kept = world.limit(before);
+    CHECK(kept > 1);
+    world.peer_up(70);
+    CHECK(world.core->ring().predecessor() == node_id(70));
+    CHECK(world.limit(70) == credit_initial);  // it has not sent anything of that source
+    world.send(before, 1);
+    world.computed(0, world.sink.jobs[0].ends_model);
+    world.tick();
+    CHECK(world.limit(before) == kept);
+    world.send(70, 2);
+    CHECK(world.limit(70) > credit_initial);
+    CHECK(world.limit(70) <= 1 + 8);
+}
+
+TEST_CASE("what the successor holds counts while its report is fresh, and for nothing when it is old") {
+    Neighbours world(1);
+    world.join();
+    world.tell(1, {{source_of(100), 0, 4}, {source_of(100), 2, 3}, {source_of(77), 0, 9}},
+               {{0, from_ms(40), 2.5F}, {3, from_ms(10), 1.5F}});
+    world.tick();
+    CHECK(world.seen_next(100) == 7);
+    CHECK_FALSE(world.has_row(77));
+    CHECK(world.core->board().next_price[0] == 2.5F);
+    CHECK(world.core->board().costs.remaining_s[0] <= 0.04);
+    world.tick(1000);
+    CHECK(world.seen_next(100) == 7);
+    CHECK(world.core->board().next_price[0] == 2.5F);
+    world.tick(1);
+    CHECK(world.seen_next(100) == 0);
+    CHECK(world.core->board().next_price[0] == 0);
+    world.tell(1, {{source_of(100), 0, 5}});  // told before
+    CHECK(world.seen_next(100) == 0);
+    world.tell(2, {{source_of(100), 0, 5}}, {{0, from_ms(40), 7.0F}});
+    CHECK(world.seen_next(100) == 5);
+    CHECK(world.core->board().next_price[0] == 7.0F);
+}
+
+TEST_CASE("absurd backlogs add up to no more than a number can hold") {
+    Neighbours world(1);
+    world.join();
+    world.tell(1, {{source_of(100), 0, UINT32_MAX}, {source_of(100), 1, UINT32_MAX - 1}, {source_of(100), 2, 7}});
+    CHECK(world.seen_next(100) == UINT32_MAX);
+}
+
+TEST_CASE("what others than the successor say of themselves is not taken for its") {
+    Neighbours world(1);
+    world.join();
+    msg::NodeState state;
+    state.sequence = 9;
+    state.chain_hash = world.config.profile.chain_hash;
+    state.backlog = {{source_of(100), 0, 6}};
+    state.remaining = {{0, from_ms(1), 5.0F}};
+    world.say(before, state);
+    world.tick();
+    CHECK(world.seen_next(100) == 0);
+    CHECK(world.core->board().next_price[0] == 0);
+    // It becomes the successor: what it said is known already.
+    world.oracle.remove(after);
+    world.say(after, msg::Leave{"bye"});
+    world.settle_ring();
+    REQUIRE(world.core->ring().successor() == node_id(before));
+    world.tick();
+    CHECK(world.seen_next(100) == 6);
+    CHECK(world.core->board().next_price[0] == 5.0F);
+}
+
+TEST_CASE("a report takes out of the view just the frames it has counted, and no others") {
+    Neighbours world;
+    world.config.queue_frames = 8;
+    world.join();
+    for (uint64_t k = 0; k < 4; ++k) world.send(before, k, 1, true);
+    // The link takes one at a time; receipts settle them, and say nothing of where they are.
+    for (uint64_t seq = 1; seq <= 3; ++seq)
+        world.say(after, msg::Ack{seq, 1000, Usec{0}, Usec{0}, true, {{source_of(far_source), 9}}});
+    REQUIRE(world.sink.all<msg::Work>().size() == 4);
+    CHECK(world.seen_next() == 4);
+    world.tell(1, {{source_of(far_source), 1, 1}}, {}, 3);  // two of the three have gone on
+    CHECK(world.seen_next() == 2);
+    world.tell(2, {}, {}, 3);
+    CHECK(world.seen_next() == 1);
+    world.tell(3, {}, {}, 4);
+    CHECK(world.seen_next() == 0);
+}
+
+TEST_CASE("a link without credit is known to the policy, and so is its new credit") {
+    Neighbours world;
+    world.join();
+    world.send(before, 0, 1, true);
+    CHECK_FALSE(world.row().credit);
+    world.say(after, msg::Ack{1, 1000, Usec{0}, Usec{0}, true, {}});
+    CHECK_FALSE(world.row().credit);
+    world.say(after, msg::Ack{1, 1000, Usec{0}, Usec{0}, true, {{source_of(far_source), 2}}});
+    CHECK(world.row().credit);
+    world.tick();
+    CHECK(world.row().credit);
+}
+
+TEST_CASE("the row of a foreign source goes when nothing came for a minute, and comes back with its next frame") {
+    Neighbours world;
+    world.join();
+    world.send(before, 0);
+    REQUIRE(world.has_row());
+    world.tick(60'000);
+    CHECK(world.has_row());  // its frame runs
+    world.computed(0, true);
+    world.send(before, 1, 1);
+    world.computed(1, true);
+    world.tick(59'999);
+    CHECK(world.has_row());
+    world.tick(1);
+    CHECK_FALSE(world.has_row());
+    world.send(before, 2);
+    CHECK(world.has_row());
+    CHECK(world.sink.disconnected.empty());
+    CHECK(world.limit(before) > 3);
+    REQUIRE(world.sink.jobs.size() == 3);
+}
