@@ -21,6 +21,8 @@
 //   * If lane and link both want the only frame of a queue, it takes the way with the smaller loss of time.
 //   * Shares among sources are made at admission (admission.hpp), not here.
 #include <algorithm>
+#include <array>
+#include <limits>
 
 #include "scheduler/policies.hpp"
 #include "scheduler/prices.hpp"
@@ -54,6 +56,30 @@ void offer_runs(const Board& board, size_t i, size_t queue, bool forced, std::op
         }
         best = BestRun{{i, queue, to, score}, row.served};
     }
+}
+
+/// What a run of this row's frames meets at its end: backlogs by class, that of the whole model last. Where there is no
+/// room it is infinite.
+using Ends = std::array<float, classes_max + 1>;
+
+Ends ends_of(const Board& board, const Row& row) {
+    Ends ends;
+    const size_t classes = board.costs.classes;
+    for (size_t c = 0; c < classes; ++c)
+        ends[c] = row.here[c] < board.queue_frames ? board.backlog(row, c) : std::numeric_limits<float>::infinity();
+    ends[classes] = 0;
+    return ends;
+}
+
+/// The highest score of the runs of one queue, or 0 if none is positive. Most queues are told by it to have nothing to
+/// offer, without a branch a run.
+float highest_score(const ClassCosts& costs, size_t queue, float here, const Ends& ends) {
+    float highest = 0;
+    for (size_t to = queue + 1; to <= costs.classes; ++to) {
+        const auto& action = costs.run[queue][to];
+        highest = std::max(highest, (here - ends[to] + action.bias) * action.per_s);
+    }
+    return highest;
 }
 
 /// Bits of queues that hold something and whose head this node can compute.
@@ -90,12 +116,16 @@ std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
         if (best && row.priority < priority) continue;
-        std::optional<BestRun> of_row = best && row.priority == priority ? best : std::nullopt;
-        for (size_t c = 0; c < board.costs.classes; ++c)
-            if (row.here[c] > 0 && (row.foreign & bit(c)) == 0) offer_runs(board, i, c, false, of_row);
-        if (!of_row) continue;
-        best = of_row;
-        priority = row.priority;
+        std::optional<BestRun> of_higher;
+        std::optional<BestRun>& best_here = best && row.priority == priority ? best : of_higher;
+        const Ends ends = ends_of(board, row);
+        for (size_t c = 0; c < board.costs.classes; ++c) {
+            if (row.here[c] == 0 || (row.foreign & bit(c)) != 0) continue;
+            const float score = highest_score(board.costs, c, board.backlog(row, c), ends);
+            if (score > 0 && !(best_here && score < best_here->run.score)) offer_runs(board, i, c, false, best_here);
+        }
+        if (of_higher) best = of_higher;
+        if (best) priority = board.rows[best->run.row].priority;
     }
     // What serves the starving costs the lane what it would have earned.
     if (board.starving)
@@ -112,25 +142,19 @@ std::optional<Hop> LayeredPolicy::pick_hop(const Board& board) const {
     std::optional<Hop> best;
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
-        if (!row.credit) continue;
+        if (!row.credit || (best && row.priority < board.rows[best->row].priority)) continue;
         for (size_t c = 0; c < board.costs.classes; ++c) {
             if (!may_hop(row, c)) continue;
             const auto& action = board.costs.hop[c];
-            const bool only_way = (row.foreign & bit(c)) != 0;
-            if (action.per_s == 0 && !only_way) continue;
             const float there = static_cast<float>(row.next[c]) + board.next_price[c];
             const float score =
                 (board.backlog(row, c) - there - std::min(hop_frames, board.price[c]) + action.bias) * action.per_s;
-            if (score <= 0 && !only_way) continue;
-            if (best) {
-                const Row& than = board.rows[best->row];
-                if (row.priority < than.priority) continue;
-                if (row.priority == than.priority) {
-                    if (score < best->score) continue;
-                    if (score == best->score && (c < best->queue || (c == best->queue && row.served >= than.served)))
-                        continue;
-                }
-            }
+            const Row* than = best ? &board.rows[best->row] : nullptr;
+            const bool equal = than != nullptr && row.priority == than->priority;
+            if (equal && score < best->score) continue;  // most end here
+            if ((action.per_s == 0 || score <= 0) && (row.foreign & bit(c)) == 0) continue;
+            if (equal && score == best->score && (c < best->queue || (c == best->queue && row.served >= than->served)))
+                continue;
             best = Hop{i, c, std::nullopt, score};
         }
     }
