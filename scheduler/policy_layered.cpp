@@ -20,10 +20,6 @@
 //     hop, and does whatever the score.
 //   * If lane and link both want the only frame of a queue, it takes the way with the smaller loss of time.
 //   * Shares among sources are made at admission (admission.hpp), not here.
-#include <algorithm>
-#include <array>
-#include <limits>
-
 #include "scheduler/policies.hpp"
 #include "scheduler/prices.hpp"
 
@@ -56,30 +52,6 @@ void offer_runs(const Board& board, size_t i, size_t queue, bool forced, std::op
         }
         best = BestRun{{i, queue, to, score}, row.served};
     }
-}
-
-/// What a run of this row's frames meets at its end: backlogs by class, that of the whole model last. Where there is no
-/// room it is infinite.
-using Ends = std::array<float, classes_max + 1>;
-
-Ends ends_of(const Board& board, const Row& row) {
-    Ends ends;
-    const size_t classes = board.costs.classes;
-    for (size_t c = 0; c < classes; ++c)
-        ends[c] = row.here[c] < board.queue_frames ? board.backlog(row, c) : std::numeric_limits<float>::infinity();
-    ends[classes] = 0;
-    return ends;
-}
-
-/// The highest score of the runs of one queue, or 0 if none is positive. Most queues are told by it to have nothing to
-/// offer, without a branch a run.
-float highest_score(const ClassCosts& costs, size_t queue, float here, const Ends& ends) {
-    float highest = 0;
-    for (size_t to = queue + 1; to <= costs.classes; ++to) {
-        const auto& action = costs.run[queue][to];
-        highest = std::max(highest, (here - ends[to] + action.bias) * action.per_s);
-    }
-    return highest;
 }
 
 /// Bits of queues that hold something and whose head this node can compute.
@@ -118,11 +90,13 @@ std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
         if (best && row.priority < priority) continue;
         std::optional<BestRun> of_higher;
         std::optional<BestRun>& best_here = best && row.priority == priority ? best : of_higher;
-        const Ends ends = ends_of(board, row);
         for (size_t c = 0; c < board.costs.classes; ++c) {
             if (row.here[c] == 0 || (row.foreign & bit(c)) != 0) continue;
-            const float score = highest_score(board.costs, c, board.backlog(row, c), ends);
-            if (score > 0 && !(best_here && score < best_here->run.score)) offer_runs(board, i, c, false, best_here);
+            const float here = board.backlog(row, c);
+            // Backlogs are never negative and biases never positive: no run scores more than this. Most queues end
+            // here.
+            if (best_here && here * board.costs.fastest_run[c] < best_here->run.score) continue;
+            offer_runs(board, i, c, false, best_here);
         }
         if (of_higher) best = of_higher;
         if (best) priority = board.rows[best->run.row].priority;

@@ -110,7 +110,7 @@ private:
             const std::vector<msg::Remaining> next{
                 {0, from_ms(10)}, {4, from_ms(8)}, {8, from_ms(6)}, {12, from_ms(4)}, {16, from_ms(2)}};
             board.costs = class_costs({{0, 4, 8, 12, 16},
-                                       {0, 0.002, 0.004, 0.006, 0.008, 0.01},
+                                       {0, 0.0005, 0.004, 0.006, 0.007, 0.01},
                                        {0.005, 0.004, 0.002, 0.001, 0.0005},
                                        next,
                                        true},

@@ -115,6 +115,10 @@ TEST_CASE("a bias is V times the time lost, none along a shortest way, and what 
         };
         for (size_t c = 0; c < costs.classes; ++c) {
             double least = endless;
+            RC_ASSERT(costs.fastest_run[c] ==
+                      std::max_element(costs.run[c].begin(), costs.run[c].end(), [](const auto& a, const auto& b) {
+                          return a.per_s < b.per_s;
+                      })->per_s);
             for (size_t to = c + 1; to <= costs.classes; ++to) {
                 const double takes_s = node.computes ? node.before_s[to] - node.before_s[c] : endless;
                 least = std::min(least, right(costs.run[c][to], c, takes_s, to < costs.classes ? d[to] : 0));

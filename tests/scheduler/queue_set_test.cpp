@@ -84,13 +84,11 @@ public:
             ++row;
         }
         RC_ASSERT(real_.frames() == all);
-        size_t visited = 0;
         real_.each([&](size_t r, size_t q, const Item& item) {
-            ++visited;
-            RC_ASSERT(model_.at(board.rows[r].source).queues.count(q) == 1U);
-            RC_ASSERT(item.frame.source == board.rows[r].source);
+            RC_ASSERT(real_.queue(r, q).front().frame.source == item.frame.source);
+            --all;
         });
-        RC_ASSERT(visited == all);
+        RC_ASSERT(all == 0U);
     }
 
 private:
@@ -130,8 +128,12 @@ private:
         RC_ASSERT(real_.board().rows[row].source == source);
         if (known) return;
         real_.board().rows[row].own = source.stream.value == 0;
+        served_last(row);
+    }
+
+    void served_last(size_t row) const {
         for (const Row& other : real_.board().rows)
-            RC_ASSERT(other.source == source || other.served < real_.board().rows[row].served);
+            RC_ASSERT((&other == &real_.board().rows[row] || other.served < real_.board().rows[row].served));
     }
 
     void close() {
@@ -173,9 +175,7 @@ private:
                 queue.items.pop_front();
                 queue.served = modelled.touched = now_;
                 queue.starving = false;
-                for (const Row& other : real_.board().rows)
-                    RC_ASSERT(other.source == source || other.served < real_.board().rows[row].served);
-                return;
+                return served_last(row);
             }
     }
 
