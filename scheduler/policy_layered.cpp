@@ -20,6 +20,8 @@
 //     hop, and does whatever the score.
 //   * If lane and link both want the only frame of a queue, it takes the way with the smaller loss of time.
 //   * Shares among sources are made at admission (admission.hpp), not here.
+#include <algorithm>
+
 #include "scheduler/policies.hpp"
 #include "scheduler/prices.hpp"
 

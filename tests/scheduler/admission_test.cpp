@@ -38,7 +38,7 @@ std::array<double, 2> shared(std::array<double, 2> weights, double per_s, uint32
         };
         for (const Source& source : sources) pressure = std::max(pressure, want(source));
         for (Source& source : sources) {
-            const double backlog = wanted_backlog(want(source), pressure);
+            const double backlog = wanted_backlog(want(source), pressure, 0);
             while (source.here < admitted_frames(backlog, queue_frames)) {
                 source.held = held_back(source.held, true, backlog, ++source.here);
                 source.admitted.count(now);
@@ -64,19 +64,25 @@ TEST_CASE("two sources at one server share it by their weights") {
     }));
 }
 
-TEST_CASE("a source's backlog is its part of the largest w / r, and never above deepest_backlog") {
-    CHECK(wanted_backlog(1, 4) == doctest::Approx(deepest_backlog / 4));
-    CHECK(wanted_backlog(4, 4) == deepest_backlog);
-    CHECK(wanted_backlog(5, 4) == deepest_backlog);  // what was heard of the ring is older
-    CHECK(wanted_backlog(0, 0) == deepest_backlog);
-    CHECK(wanted_backlog(0, 1) == 0);  // nothing was admitted yet
+TEST_CASE("a source's backlog is its part of the largest w / r, and deepest_backlog at most without a priority") {
+    CHECK(wanted_backlog(1, 4, 0) == doctest::Approx(deepest_backlog / 4));
+    CHECK(wanted_backlog(4, 4, 0) == deepest_backlog);
+    CHECK(wanted_backlog(5, 4, 0) == deepest_backlog);  // what was heard of the ring is older
+    CHECK(wanted_backlog(0, 0, 0) == deepest_backlog);
+    CHECK(wanted_backlog(0, 1, 0) == 0);       // nothing was admitted yet
+    for (const uint8_t priority : {1, 255}) {  // more than any weight, but no more than the queue takes
+        CHECK(wanted_backlog(1, 4, priority) == prior_backlog);
+        CHECK(admitted_frames(prior_backlog, 16) == admitted_frames(deepest_backlog, 16));
+    }
+    CHECK(prior_backlog > deepest_backlog);
 }
 
 TEST_CASE("no source holds more than its queue takes, nor less than two") {
     CHECK(rc::check("any backlog", [] {
         const auto queue_frames = static_cast<uint32_t>(number(0, 300));
         const double want = number(0, 1000) * 1e-3;
-        const uint32_t most = admitted_frames(wanted_backlog(want, number(0, 1000) * 1e-3), queue_frames);
+        const uint32_t most = admitted_frames(
+            wanted_backlog(want, number(0, 1000) * 1e-3, static_cast<uint8_t>(number(0, 2))), queue_frames);
         RC_ASSERT(most <= queue_frames);
         RC_ASSERT(most >= std::min(queue_frames, admitted_frames_min));
         RC_ASSERT(most <= std::max(admitted_frames_min, static_cast<uint32_t>(filled_share * queue_frames)));

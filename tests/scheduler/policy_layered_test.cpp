@@ -6,6 +6,7 @@
 #include <rapidcheck.h>
 
 #include "scheduler/policies.hpp"
+#include "scheduler/prices.hpp"
 #include "tests/scheduler/random_board.hpp"
 
 using namespace eddy;
@@ -90,7 +91,8 @@ std::optional<Action> plain_hop(const Board& board) {
             const auto& costs = board.costs.hop[c];
             if (!row.credit || row.here[c] == 0 || (row.ends & bit(c)) != 0) continue;
             const float there = static_cast<float>(row.next[c]) + board.next_price[c];
-            const float score = (board.backlog(row, c) - there + costs.bias) * costs.per_s;
+            const float hop = std::min(hop_frames, board.price[c]);
+            const float score = (board.backlog(row, c) - there - hop + costs.bias) * costs.per_s;
             const bool only_way = (row.foreign & bit(c)) != 0;
             if (only_way || (costs.per_s > 0 && score > 0)) all.push_back({i, c, c, score});
         }

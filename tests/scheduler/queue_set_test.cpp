@@ -22,6 +22,8 @@ SourceId source_of(size_t number) {
     return {node_id(static_cast<uint8_t>(number / 2)), StreamId{static_cast<uint16_t>(number % 2)}};
 }
 
+uint8_t priority_of(const SourceId& source) { return source.node.bytes[0] % 2; }
+
 Item item_of(const SourceId& source, uint64_t k, Instant since, uint16_t layer = 0) {
     Item item;
     item.frame = {source, Incarnation{1}, k};
@@ -128,6 +130,7 @@ private:
         RC_ASSERT(real_.board().rows[row].source == source);
         if (known) return;
         real_.board().rows[row].own = source.stream.value == 0;
+        real_.board().rows[row].priority = priority_of(source);
         served_last(row);
     }
 
@@ -201,16 +204,20 @@ private:
     void mark() {
         const bool resting = number(2) == 0;
         real_.mark_starving(now_, resting);
+        uint8_t highest = 0;
+        for (const auto& [source, modelled] : model_)
+            for (const auto& [q, queue] : modelled.queues)
+                if (!queue.items.empty()) highest = std::max(highest, priority_of(source));
         bool any = false;
         for (auto& [source, modelled] : model_)
             for (auto& [q, queue] : modelled.queues) {
                 queue.starving = false;
                 if (queue.items.empty()) continue;
-                const Instant came = queue.items.front().since;
+                const Usec rested = now_ - queue.items.front().since;
+                const bool unserved = std::min(rested, now_ - queue.served) >= starves_after;
                 const bool admitted_late = source.stream.value == 0 && q == 0;
-                const bool rested = now_ - came >= starves_after;
-                const bool unserved = rested && now_ - queue.served >= starves_after;
-                queue.starving = resting && !admitted_late ? rested : unserved;
+                const Usec longest = priority_of(source) == highest ? starves_after : rests_behind_others;
+                queue.starving = unserved || (resting && !admitted_late && rested >= longest);
                 any = any || queue.starving;
             }
         RC_ASSERT(real_.board().starving == any);
