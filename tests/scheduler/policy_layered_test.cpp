@@ -123,6 +123,19 @@ TEST_CASE("layered picks the best run and the best hop of all") {
     }));
 }
 
+TEST_CASE("layered does not run into a full queue, only past it") {
+    Board board;
+    board.costs = class_costs({{0, 2}, {0, 0.01, 0.1}, {}, {}, true}, 4);
+    board.queues = 2;
+    board.queue_frames = 3;
+    board.rows.emplace_back();
+    board.rows[0].here[0] = 9;
+    board.rows[0].here[1] = 2;
+    CHECK(LayeredPolicy{}.pick_run(board) == Run{0, 0, 1});
+    board.rows[0].here[1] = 3;
+    CHECK(LayeredPolicy{}.pick_run(board) == Run{0, 0, 2});
+}
+
 TEST_CASE("layered lets run what loses less time, whichever queue it is") {
     const LayeredPolicy policy;
     CHECK(rc::check("any costs", [&] {
