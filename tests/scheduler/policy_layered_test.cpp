@@ -136,6 +136,21 @@ TEST_CASE("layered does not run into a full queue, only past it") {
     CHECK(LayeredPolicy{}.pick_run(board) == Run{0, 0, 2});
 }
 
+TEST_CASE("layered serves of equal sources the one served longest ago, though no run could score more than the first") {
+    Board board;
+    board.costs = class_costs({{0}, {0, 0.01}, {0.01}, {{0, from_ms(10)}}, true}, 4);
+    board.link = true;
+    for (const uint64_t served : {5, 2, 3}) {
+        Row row;
+        row.served = served;
+        row.here[0] = 3;
+        row.credit = true;
+        board.rows.push_back(row);
+    }
+    CHECK(LayeredPolicy{}.pick_run(board) == Run{1, 0, 1});
+    CHECK(LayeredPolicy{}.pick_hop(board) == Hop{1, 0, std::nullopt});
+}
+
 TEST_CASE("layered lets run what loses less time, whichever queue it is") {
     const LayeredPolicy policy;
     CHECK(rc::check("any costs", [&] {

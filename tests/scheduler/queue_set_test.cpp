@@ -280,6 +280,23 @@ TEST_CASE("an own source's first queue starves only unserved: its frames have wa
     CHECK(queues.board().rows[row].starving == (bit(0) | bit(1)));
 }
 
+TEST_CASE("a head rests longer where a higher priority waits, but not where none of it does") {
+    QueueSet queues(1, [](const Item&) { return HeadFacts{}; });
+    const size_t low = queues.open(source_of(0));
+    const size_t high = queues.open(source_of(1));
+    queues.board().rows[high].priority = 3;
+    for (uint64_t k = 0; k < 2; ++k) queues.push_back(low, 0, item_of(source_of(0), k, at_ms(0)), at_ms(0));
+    CHECK(queues.pop(low, 0, at_ms(4500)).frame.k == 0);
+    const auto starves = [&](double ms) {
+        queues.mark_starving(at_ms(ms), true);
+        return queues.board().rows[low].starving != 0;
+    };
+    CHECK(starves(4999));
+    queues.push_back(high, 0, item_of(source_of(1), 9, at_ms(4999)), at_ms(4999));
+    CHECK_FALSE(starves(4999));
+    CHECK(starves(5000));
+}
+
 TEST_CASE("as many rows as there may be sources are opened, in the order of their names") {
     QueueSet queues(1, [](const Item&) { return HeadFacts{}; });
     for (size_t i = sources_max; i-- > 0;) {
