@@ -55,8 +55,10 @@ ClassCosts class_costs(const ClassInputs& inputs, uint16_t layers) {
     const double model_s = inputs.computes ? costs.model_s : remaining_s[0];
     const double bias_per_s = model_s == infinite ? 0 : bias_frames / model_s;
     for (size_t c = 0; c < classes; ++c) {
-        for (size_t to = c + 1; inputs.computes && to <= classes; ++to)
+        for (size_t to = c + 1; inputs.computes && to <= classes; ++to) {
             costs.run[c][to] = action(remaining_s[c], run_s(c, to), remaining_s[to], bias_per_s);
+            costs.fastest_run[c] = std::max(costs.fastest_run[c], costs.run[c][to].per_s);
+        }
         if (!inputs.transfer_s.empty()) costs.hop[c] = action(remaining_s[c], hop_s(c), after_hop_s[c], bias_per_s);
     }
     return costs;

@@ -40,6 +40,7 @@ struct ClassCosts {
     size_t classes = 1;
     std::array<uint16_t, classes_max + 1> cut{};                         ///< cut[classes] is the number of layers
     std::array<std::array<Action, classes_max + 1>, classes_max> run{};  ///< [from][to]
+    std::array<float, classes_max> fastest_run{};                        ///< the highest per_s of all runs from there
     std::array<Action, classes_max> hop{};
     double model_s = 0;                             ///< the whole model, here; infinite: it is not here
     std::array<double, classes_max> remaining_s{};  ///< D; infinite: not from here

@@ -30,7 +30,7 @@ std::optional<Hop> DdiPolicy::pick_hop(const Board& board) const {
     double best_s = waiting * model_s;  // a lane that is free takes the frame at once
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
-        if (!row.own || row.here[queue_work] == 0) continue;
+        if (!row.own || row.here[queue_work] == 0 || (row.ends & bit(queue_work)) != 0) continue;
         for (const Worker& worker : board.workers) {
             if (!worker.free || !worker.takes(i) || worker.model_s <= 0) continue;
             const double done_s = worker.transfer_s + (worker.backlog + 1) * worker.model_s;

@@ -90,12 +90,18 @@ std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
         if (best && row.priority < priority) continue;
-        std::optional<BestRun> of_row = best && row.priority == priority ? best : std::nullopt;
-        for (size_t c = 0; c < board.costs.classes; ++c)
-            if (row.here[c] > 0 && (row.foreign & bit(c)) == 0) offer_runs(board, i, c, false, of_row);
-        if (!of_row) continue;
-        best = of_row;
-        priority = row.priority;
+        std::optional<BestRun> of_higher;
+        std::optional<BestRun>& best_here = best && row.priority == priority ? best : of_higher;
+        for (size_t c = 0; c < board.costs.classes; ++c) {
+            if (row.here[c] == 0 || (row.foreign & bit(c)) != 0) continue;
+            const float here = board.backlog(row, c);
+            // Backlogs are never negative and biases never positive: no run scores more than this. Most queues end
+            // here.
+            if (best_here && here * board.costs.fastest_run[c] < best_here->run.score) continue;
+            offer_runs(board, i, c, false, best_here);
+        }
+        if (of_higher) best = of_higher;
+        if (best) priority = board.rows[best->run.row].priority;
     }
     // What serves the starving costs the lane what it would have earned.
     if (board.starving)
@@ -112,25 +118,19 @@ std::optional<Hop> LayeredPolicy::pick_hop(const Board& board) const {
     std::optional<Hop> best;
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
-        if (!row.credit) continue;
+        if (!row.credit || (best && row.priority < board.rows[best->row].priority)) continue;
         for (size_t c = 0; c < board.costs.classes; ++c) {
             if (!may_hop(row, c)) continue;
             const auto& action = board.costs.hop[c];
-            const bool only_way = (row.foreign & bit(c)) != 0;
-            if (action.per_s == 0 && !only_way) continue;
             const float there = static_cast<float>(row.next[c]) + board.next_price[c];
             const float score =
                 (board.backlog(row, c) - there - std::min(hop_frames, board.price[c]) + action.bias) * action.per_s;
-            if (score <= 0 && !only_way) continue;
-            if (best) {
-                const Row& than = board.rows[best->row];
-                if (row.priority < than.priority) continue;
-                if (row.priority == than.priority) {
-                    if (score < best->score) continue;
-                    if (score == best->score && (c < best->queue || (c == best->queue && row.served >= than.served)))
-                        continue;
-                }
-            }
+            const Row* than = best ? &board.rows[best->row] : nullptr;
+            const bool equal = than != nullptr && row.priority == than->priority;
+            if (equal && score < best->score) continue;  // most end here
+            if ((action.per_s == 0 || score <= 0) && (row.foreign & bit(c)) == 0) continue;
+            if (equal && score == best->score && (c < best->queue || (c == best->queue && row.served >= than->served)))
+                continue;
             best = Hop{i, c, std::nullopt, score};
         }
     }

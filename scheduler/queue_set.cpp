@@ -139,7 +139,7 @@ void QueueSet::regroup(size_t queues, const std::function<size_t(const Item&)>& 
         std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.since < b.since; });
         queues_[row].at_cuts.assign(queues, {});
         Row& r = board_.rows[row];
-        r.starving &= bit(queue_local);
+        for (QueueBits* bits : {&r.ends, &r.foreign, &r.starving}) *bits &= bit(queue_local);
         for (size_t q = 0; q < classes_max; ++q) r.here[q] = r.next[q] = 0;
         for (auto& item : items) {
             const size_t q = queue_of(item);

@@ -4,6 +4,7 @@
 #include <rapidcheck.h>
 
 #include "scheduler/policies.hpp"
+#include "tests/scheduler/random_board.hpp"
 #include "tests/support/recording_sink.hpp"
 
 using namespace eddy;
@@ -149,14 +150,14 @@ TEST_CASE("ddi hands a frame to the worker that is done with it first, or keeps 
     const DdiPolicy policy;
     Board board = board_of({with(one_way(1, 0, 2, 0), [](Row& row) { row.own = true; })});
     const auto worker = [](uint8_t id, double backlog) {
-        Worker worker;
-        worker.node = node_id(id);
-        worker.model_s = 0.04;
-        worker.transfer_s = 0.01;
-        worker.backlog = backlog;
-        worker.free = true;
-        worker.credit[0] = 1;
-        return worker;
+        Worker made;
+        made.node = node_id(id);
+        made.model_s = 0.04;
+        made.transfer_s = 0.01;
+        made.backlog = backlog;
+        made.free = true;
+        made.credit[0] = 1;
+        return made;
     };
     board.workers = {worker(2, 1), worker(3, 0)};
     CHECK(policy.pick_hop(board) == Hop{0, queue_work, node_id(3)});
@@ -213,37 +214,43 @@ TEST_CASE("layered passes on what it cannot compute, however long the successor'
     CHECK(policy.pick_hop(two_cuts({foreign})) == Hop{0, 0, std::nullopt});
 }
 
-TEST_CASE("no policy picks an empty queue, or a hop that may not be made") {
+TEST_CASE("no policy picks an empty queue, or a hop that may not be made, and equal boards give equal decisions") {
     for (const auto kind :
          {PolicyKind::local, PolicyKind::ddi, PolicyKind::ar_mdi, PolicyKind::ms_mdi, PolicyKind::layered}) {
         const auto policy = make_policy(kind);
-        CHECK(rc::check(policy->name(), [&](const std::vector<std::array<uint8_t, 9>>& rows) {
-            std::vector<Row> made;
-            for (size_t i = 0; i < std::min<size_t>(rows.size(), 20); ++i) {
-                const auto& r = rows[i];
-                Row row = at_cuts(static_cast<uint8_t>(i), r[0] % 4, r[1] % 4, r[2] % 4, r[3] % 4);
-                row.here[queue_local] = r[4] % 3;
-                row.own = true;
-                row.served = r[5];
-                row.ends = r[6] % 4;
-                row.foreign = r[7] % 4;
-                row.credit = r[8] % 2 == 0;
-                row.starving = r[8] / 2 % 4;
-                made.push_back(row);
-            }
-            Board board = two_cuts(made);
-            board.starving = true;
-            if (const auto run = policy->pick_run(board)) {
+        CHECK(rc::check(policy->name(), [&] {
+            const Board board = testing::random_board(policy->uses_cuts());
+            const auto run = policy->pick_run(board);
+            const auto hop = policy->pick_hop(board);
+            if (run) {
                 RC_ASSERT(board.rows.at(run->row).here.at(run->queue) > 0U);
                 RC_ASSERT(!run->until || *run->until <= board.costs.classes);
-                if (policy->uses_cuts()) RC_ASSERT((board.rows[run->row].foreign & bit(run->queue)) == 0U);
+                if (policy->uses_cuts()) {
+                    RC_ASSERT((board.rows[run->row].foreign & bit(run->queue)) == 0U);
+                    RC_ASSERT(run->score >= 0);
+                    RC_ASSERT(*run->until > run->queue);
+                    RC_ASSERT(board.costs.run[run->queue][*run->until].per_s > 0);
+                }
             }
-            if (const auto hop = policy->pick_hop(board)) {
+            if (hop) {
                 const Row& row = board.rows.at(hop->row);
                 RC_ASSERT(row.here.at(hop->queue) > 0U);
-                RC_ASSERT(row.credit);
                 RC_ASSERT((row.ends & bit(hop->queue)) == 0U);
+                if (hop->to) {
+                    const auto to = std::find_if(board.workers.begin(), board.workers.end(),
+                                                 [&](const Worker& worker) { return worker.node == *hop->to; });
+                    RC_ASSERT(to != board.workers.end());
+                    RC_ASSERT((row.own && to->free && to->takes(hop->row)));
+                } else {
+                    RC_ASSERT((row.credit && board.link));
+                }
             }
+            const Board same = board;
+            const auto run_again = make_policy(kind)->pick_run(same);
+            const auto hop_again = make_policy(kind)->pick_hop(same);
+            RC_ASSERT((run_again == run && hop_again == hop));
+            if (run) RC_ASSERT(run_again->score == run->score);
+            if (hop) RC_ASSERT(hop_again->score == hop->score);
         }));
     }
 }
