@@ -147,8 +147,8 @@ inline Message any_message(size_t kind) {
             int layer = *rc::gen::inRange(-1, 100);
             state.remaining = any_list(remaining_max, [&layer] {
                 layer += *rc::gen::inRange(1, 4000);
-                return msg::Remaining{static_cast<uint16_t>(layer), any_duration(),
-                                      static_cast<float>(*rc::gen::inRange(0, 1000000))};
+                const auto price = static_cast<float>(*rc::gen::inRange(0, 1000000));
+                return msg::Remaining{static_cast<uint16_t>(layer), any_duration(), price};
             });
             return state;
         }
