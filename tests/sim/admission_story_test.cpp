@@ -95,7 +95,7 @@ TEST_CASE("a source that offers less than its share gets all of it, and the othe
     }
 }
 
-TEST_CASE("a prior source gets more than its weight's share, and starves nobody, however much it offers") {
+TEST_CASE("a prior source gets more than its weight's share beside another at its node, and starves nobody anywhere") {
     for (const bool together : {false, true})
         for (const double offered : {22.0, 90.0})
             for (const bool prior_is_camera : {false, true}) {
@@ -104,9 +104,9 @@ TEST_CASE("a prior source gets more than its weight's share, and starves nobody,
                 CAPTURE(prior_is_camera);
                 const auto served = prior_is_camera ? serve({camera(offered, 1, 1), file(60)}, together)
                                                     : serve({file(offered, 1, 1), camera(60)}, together);
-                CHECK(served[0].per_s > 1.05 * 3 * device_per_s / 2);
+                if (together) CHECK(served[0].per_s > 1.05 * 3 * device_per_s / 2);
                 CHECK(served[0].per_s + served[1].per_s > 0.85 * 3 * device_per_s);
-                CHECK(served[1].longest_gap_s < 3);
+                for (const Served& source : served) CHECK(source.longest_gap_s < 3);
             }
 }
 

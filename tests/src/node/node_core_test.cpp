@@ -313,3 +313,36 @@ TEST_CASE("neighbours hear of a changed backlog at most every ten milliseconds")
     CHECK(states.back().second.as_of_seq <= 2);
     CHECK(world.sink.armed.at(TimerId::state) > at_ms(21));
 }
+
+TEST_CASE("a frame whose deadline passes while it waits here is not computed, and its source is told why") {
+    World world(0);
+    world.begin();
+    world.peer_up(150);
+    auto hurried = world.work(150, 2, 2);
+    hurried.deadline_left = from_ms(20);
+    world.say(150, world.work(150, 1, 1), {world.tensor()});
+    world.say(150, hurried, {world.tensor()});
+    world.ms = 20;
+    world.computed(0, true);
+    CHECK(world.sink.jobs.size() == 1);
+    const auto results = world.sink.all<msg::Result>();
+    REQUIRE(results.size() == 2);
+    CHECK(results[1].second.frame.k == 2);
+    CHECK(results[1].second.expired);
+    CHECK(world.core->buffered_bytes() == 0);
+}
+
+TEST_CASE("of a model without parameters there are no shares: whoever has a frame computes all of it") {
+    for (const PolicyKind policy : {PolicyKind::ar_mdi, PolicyKind::ms_mdi}) {
+        World world;
+        for (auto& layer : world.config.profile.layers) layer.parameters = 0;
+        world.config.policy = policy;
+        world.begin();
+        world.peer_up(150);
+        world.tell_gamma(150, 0);
+        for (uint64_t k = 0; k < 3; ++k) world.capture(k);
+        for (size_t job = 0; job < 3; ++job) world.computed(job, true);
+        CHECK(world.sink.outcomes.size() == 3);
+        CHECK(world.sink.all<msg::Work>().empty());
+    }
+}

@@ -9,6 +9,7 @@ using namespace eddy;
 using namespace eddy::node;
 
 TEST_CASE("a predecessor is granted what the source's queues hold, whatever it sends and however it asks") {
+    bool partial = false;
     for (const PolicyKind policy : {PolicyKind::ms_mdi, PolicyKind::layered}) {
         CAPTURE(static_cast<int>(policy));
         Neighbours world(0, policy);
@@ -16,21 +17,29 @@ TEST_CASE("a predecessor is granted what the source's queues hold, whatever it s
         world.join();
         const uint32_t room = 3 * (policy == PolicyKind::layered ? 5 : 1);
         Random random(5);
-        // Nothing is computed, and the successor says nothing: one frame runs, one is with it, the rest waits.
+        world.tell(1, {}, {{0, from_ms(40), 0}});
+        // Nothing gets done, and the successor says nothing more: a frame runs, one is with it, the rest waits.
         for (uint64_t k = 0; world.sent[before] < world.limit(before) && k < 200; ++k) {
-            world.send(before, k, static_cast<uint16_t>(1 + random.below(3)), random.chance(0.3));
-            CHECK(world.limit(before) - world.sent[before] <= 8);
-            CHECK(world.waiting() + (world.limit(before) - world.sent[before]) <= room + 1);
+            if (k == 0)
+                world.send(before, k);
+            else
+                world.send(before, k, static_cast<uint16_t>(1 + random.below(3)), random.chance(0.3));
+            const auto& jobs = world.sink.jobs;
+            const uint64_t comes_back = !jobs.empty() && !jobs.front().ends_model ? 1 : 0;
+            const uint64_t may_come = world.limit(before) - world.sent[before];
+            CHECK(may_come <= 8);
+            CHECK(world.waiting() + may_come + comes_back <= room);
+            partial = partial || comes_back > 0;
             world.tick(30);
         }
         CHECK(world.sent[before] == world.limit(before));
         CHECK(world.waiting() >= room - 1);
-        CHECK(world.waiting() <= room + 1);
         CHECK(world.sink.disconnected.empty());
         world.send(before, 1000);
         CHECK(world.sink.disconnected.size() == 1);
-        CHECK(world.waiting() <= room + 1);
+        CHECK(world.waiting() <= room);
     }
+    CHECK(partial);
 }
 
 TEST_CASE("credits go to the present predecessor only: a former one keeps what it has, and gets no more") {
@@ -55,19 +64,20 @@ TEST_CASE("what the successor holds counts while its report is fresh, and for no
     Neighbours world(1);
     world.join();
     world.tell(1, {{source_of(100), 0, 4}, {source_of(100), 2, 3}, {source_of(77), 0, 9}},
-               {{0, from_ms(40), 2.5F}, {3, from_ms(10), 1.5F}});
+               {{0, from_ms(5), 2.5F}, {3, from_ms(1), 1.5F}});
     world.tick();
     CHECK(world.seen_next(100) == 7);
     CHECK_FALSE(world.has_row(77));
     CHECK(world.core->board().next_price[0] == 2.5F);
-    CHECK(world.core->board().costs.remaining_s[0] <= 0.04);
+    CHECK(world.core->board().costs.remaining_s[0] < 0.01);  // by way of the successor
     world.tick(1000);
     CHECK(world.seen_next(100) == 7);
     CHECK(world.core->board().next_price[0] == 2.5F);
     world.tick(1);
     CHECK(world.seen_next(100) == 0);
     CHECK(world.core->board().next_price[0] == 0);
-    world.tell(1, {{source_of(100), 0, 5}});  // told before
+    CHECK(world.core->board().costs.remaining_s[0] == doctest::Approx(0.04));  // here
+    world.tell(1, {{source_of(100), 0, 5}});                                   // told before
     CHECK(world.seen_next(100) == 0);
     world.tell(2, {{source_of(100), 0, 5}}, {{0, from_ms(40), 7.0F}});
     CHECK(world.seen_next(100) == 5);
@@ -128,6 +138,8 @@ TEST_CASE("a link without credit is known to the policy, and so is its new credi
     CHECK_FALSE(world.row().credit);
     world.say(after, msg::Ack{1, 1000, Usec{0}, Usec{0}, true, {}});
     CHECK_FALSE(world.row().credit);
+    world.say(before, msg::Ack{0, 0, Usec{0}, Usec{0}, true, {{source_of(far_source), 9}}});
+    CHECK_FALSE(world.row().credit);  // of another link
     world.say(after, msg::Ack{1, 1000, Usec{0}, Usec{0}, true, {{source_of(far_source), 2}}});
     CHECK(world.row().credit);
     world.tick();
@@ -153,4 +165,27 @@ TEST_CASE("the row of a foreign source goes when nothing came for a minute, and 
     CHECK(world.sink.disconnected.empty());
     CHECK(world.limit(before) > 3);
     REQUIRE(world.sink.jobs.size() == 3);
+}
+
+TEST_CASE("a frame takes its source's priority along, and so does the row it makes") {
+    Neighbours world;
+    world.join();
+    auto made = world.work(far_source, 0, 1);
+    made.priority = 7;
+    made.chain_hash.bytes[0] = 99;
+    world.say(before, made, {world.tensor()});
+    CHECK(world.row().priority == 7);
+    REQUIRE(world.sink.all<msg::Work>().size() == 1);
+    CHECK(world.sink.all<msg::Work>()[0].second.priority == 7);
+}
+
+TEST_CASE("a source that comes next is known to be the end of its frames' way") {
+    Neighbours world;
+    world.join();
+    world.send(before, 0);
+    auto made = world.work(after, 0, ++world.sent[before]);
+    world.say(before, made, {world.tensor()});
+    world.tick();
+    CHECK(world.row(after).last);
+    CHECK_FALSE(world.row().last);
 }
