@@ -44,18 +44,19 @@ private:
     Instant at_{};
 };
 
-inline constexpr double deepest_backlog = 84;  ///< frames, of the source with the largest w / r
+inline constexpr double deepest_backlog = 84;             ///< frames, of the source with the largest w / r
+inline constexpr double want_ratio_min = 1.0 / 64;        ///< whatever others claim
 inline constexpr double prior_backlog = 1.25 * deepest_backlog;
 inline constexpr double filled_share = 0.75;        ///< of the queue's bound, of the same source: frames that are there
 inline constexpr uint32_t admitted_frames_min = 2;  ///< for every source: one worked on, one ready
 inline constexpr Usec held_memory = std::chrono::seconds(2);  ///< a source whose frames waited so lately has a w / r
-inline constexpr float held_back_step = 0.5F;                 ///< per frame admitted: a burst is no overload
+inline constexpr float held_back_per_s = 30;                  ///< frames: a burst is no overload
 
 /// U. `want`: its w / r; `pressure`: the largest in the ring, or less if the own is the largest. Weights count among
 /// sources of no priority; one that has it offers more than any of them, so that its frames find a way everywhere.
 [[nodiscard]] inline double wanted_backlog(double want, double pressure, uint8_t priority) {
     if (priority > 0) return prior_backlog;
-    return deepest_backlog * (pressure > want ? want / pressure : 1.0);
+    return deepest_backlog * (pressure > want ? std::max(want / pressure, want_ratio_min) : 1.0);
 }
 
 /// A source whose first queue holds fewer frames takes another. At most queue_frames.
@@ -64,11 +65,12 @@ inline constexpr float held_back_step = 0.5F;                 ///< per frame adm
     return std::max(std::min(admitted_frames_min, queue_frames), static_cast<uint32_t>(frames));
 }
 
-/// What the first queue counts beyond the `here` frames it holds, when another one was admitted. `waiting`: more would
-/// come if they might.
-[[nodiscard]] inline float held_back(float before, bool waiting, double backlog, uint32_t here) {
+/// What the first queue counts beyond the `here` frames it holds, `elapsed` after it counted `before`. `waiting`: more
+/// would come if they might.
+[[nodiscard]] inline float held_back(float before, bool waiting, double backlog, uint32_t here, Usec elapsed) {
     const float beyond = waiting ? std::max(0.0F, static_cast<float>(backlog - here)) : 0.0F;
-    return before < beyond ? std::min(beyond, before + held_back_step) : std::max(beyond, before - 1);
+    const float step = held_back_per_s * static_cast<float>(to_seconds(elapsed));
+    return before < beyond ? std::min(beyond, before + step) : std::max(beyond, before - step);
 }
 
 }  // namespace eddy::scheduler

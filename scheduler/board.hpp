@@ -35,7 +35,7 @@ struct Row {
     uint8_t priority = 0;
     float held_back = 0;     ///< of an own one: what its first queue counts beyond its frames (admission.hpp)
     bool own = false;        ///< its frames begin at this node
-    bool last = false;       ///< the successor is its source, or there is none: its frames end here
+    bool last = false;       ///< this node computes, and the successor is its source or there is none
     bool credit = false;     ///< the successor takes one more of its frames
     QueueBits ends = 0;      ///< whose head may go no further than this node
     QueueBits foreign = 0;   ///< whose head cannot be computed here: no model, or another one
@@ -76,7 +76,7 @@ struct Board {
     [[nodiscard]] float backlog(const Row& row, size_t queue) const {
         const auto frames = static_cast<float>(row.here[queue]);
         if (row.own && queue == 0) return row.here[0] > 0 ? frames + row.held_back : frames;
-        return frames + (row.last ? price_here[queue] : price[queue]);
+        return frames + (row.last || (row.ends & bit(queue)) != 0 ? price_here[queue] : price[queue]);
     }
 };
 

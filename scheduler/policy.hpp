@@ -17,6 +17,7 @@ namespace eddy::scheduler {
 /// promise it only to queues that keep growing: the last frames of a light source would wait behind an overloaded one
 /// for ever.
 inline constexpr Usec starves_after = std::chrono::seconds(1);
+/// Of `layered`: the longest that the head of a queue rests before it is served, also behind a higher priority.
 inline constexpr Usec rests_behind_others = 5 * starves_after;
 
 /// Let a lane compute the head of this queue.
@@ -24,7 +25,7 @@ struct Run {
     size_t row = 0;
     size_t queue = 0;
     std::optional<size_t> until;  ///< this class of the board's costs; absent: as far as AR-MDI's share goes
-    float score = 0;              ///< of `layered`: the best of all runs, in frames per second; 0: none was worth it
+    float score = 0;              ///< of `layered`: the largest of all runs, in frames per second; 0: none was worth it
     friend bool operator==(const Run& a, const Run& b) {  // the same thing to do, whatever it is worth
         return a.row == b.row && a.queue == b.queue && a.until == b.until;
     }

@@ -80,18 +80,16 @@ std::optional<BestRun> starving_run(const Board& board) {
     return best;
 }
 
-bool may_hop(const Row& row, size_t queue) { return row.here[queue] > 0 && (row.ends & bit(queue)) == 0; }
-
-}  // namespace
-
-std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
+/// The best of those with the highest priority, or of all.
+std::optional<BestRun> best_run(const Board& board, bool priorities) {
     std::optional<BestRun> best;
     uint8_t priority = 0;
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
-        if (best && row.priority < priority) continue;
+        const uint8_t its = priorities ? row.priority : 0;
+        if (best && its < priority) continue;
         std::optional<BestRun> of_higher;
-        std::optional<BestRun>& best_here = best && row.priority == priority ? best : of_higher;
+        std::optional<BestRun>& best_here = best && its == priority ? best : of_higher;
         for (size_t c = 0; c < board.costs.classes; ++c) {
             if (row.here[c] == 0 || (row.foreign & bit(c)) != 0) continue;
             const float here = board.backlog(row, c);
@@ -100,16 +98,28 @@ std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
             if (best_here && here * board.costs.fastest_run[c] < best_here->run.score) continue;
             offer_runs(board, i, c, false, best_here);
         }
-        if (of_higher) best = of_higher;
-        if (best) priority = board.rows[best->run.row].priority;
+        if (!of_higher) continue;
+        best = of_higher;
+        priority = its;
     }
-    // What serves the starving costs the lane what it would have earned.
+    return best;
+}
+
+bool may_hop(const Row& row, size_t queue) { return row.here[queue] > 0 && (row.ends & bit(queue)) == 0; }
+
+}  // namespace
+
+std::optional<Run> LayeredPolicy::pick_run(const Board& board) const {
+    auto best = best_run(board, true);
+    // What serves the prior and the starving costs the lane what it would have earned.
+    const bool priorities = std::any_of(board.rows.begin(), board.rows.end(),
+                                        [&](const Row& row) { return row.priority != board.rows.front().priority; });
+    const auto dearest = best && priorities ? best_run(board, false) : best;
+    const float score = dearest ? dearest->run.score : 0;
     if (board.starving)
-        if (auto starving = starving_run(board)) {
-            starving->run.score = best ? best->run.score : 0;
-            return starving->run;
-        }
+        if (auto starving = starving_run(board)) best = starving;
     if (!best) return std::nullopt;
+    best->run.score = score;
     return best->run;
 }
 

@@ -39,8 +39,12 @@ void Prices::write(Board& board) const {
     constexpr float none = std::numeric_limits<float>::infinity();
     const ClassCosts& costs = board.costs;
     const size_t end = costs.classes;
+    // What things take may have changed since their prices were learned.
+    const double model_s = std::isfinite(costs.model_s) ? costs.model_s : 0;
+    const double lane_per_s = model_s > 0 ? std::min(lane_per_s_, highest_price / model_s) : 0;
+    const double link_per_s = std::min(link_per_s_, highest_price * static_cast<double>(costs.hop[0].per_s));
     for (size_t c = end; c-- > 0;) {
-        const auto run = [&](size_t to) { return static_cast<float>(lane_per_s_ / costs.run[c][to].per_s); };
+        const auto run = [&](size_t to) { return static_cast<float>(lane_per_s / costs.run[c][to].per_s); };
         float best = none;
         board.price_here[c] = 0;
         if (costs.run[c][end].per_s > 0) {
@@ -48,10 +52,10 @@ void Prices::write(Board& board) const {
             for (size_t to = c + 1; to < end; ++to) best = std::min(best, run(to) + board.price[to]);
         }
         if (costs.hop[c].per_s > 0) {
-            const auto hop = static_cast<float>(link_per_s_ / costs.hop[c].per_s);
+            const auto hop = static_cast<float>(link_per_s / costs.hop[c].per_s);
             best = std::min(best, std::max(hop - 1, hop_frames) + board.next_price[c]);
         }
-        board.price[c] = best == none ? 0 : best;
+        board.price[c] = best == none ? 0 : std::min(best, price_max);
     }
 }
 

@@ -7,7 +7,8 @@
 // number for the lanes and one for the link stand for all these frames:
 //
 //   backlog of (source j, cut l) at node n   U = Q_n^{j,l} + price_n(l)
-//   price_n(l) = min( p·t(l, end) − ready, min over l' of p·t(l, l') + price_n(l'), max(q·x(l) − 1, 1) + price_{n+1}(l)
+//   price_n(l) = min( max(0, p·t(l, end) − ready), min over l' of p·t(l, l') + price_n(l'), max(q·x(l) − 1, 1) +
+//   price_{n+1}(l)
 //   )
 //
 // p: price of a lane, q: of the link; both follow the scores of what they serve and fall while idle. `ready` frames

@@ -48,8 +48,9 @@ public:
     /// When a frame last came to or left this row.
     [[nodiscard]] Instant touched(size_t row) const { return queues_[row].touched; }
     /// Which queues starve; to be called now and then: those not served for starves_after. `resting`: those whose head
-    /// rests here for so long, however often they are served, and for rests_behind_others where a higher priority
-    /// waits. An own source's first queue is long because its source is held back, so its heads may rest.
+    /// rests here for starves_after, however often they are served; behind a higher priority, those not served for
+    /// starves_after or whose head rests for rests_behind_others. An own source's first queue is long because its
+    /// source is held back: its heads may rest.
     void mark_starving(Instant now, bool resting);
     /// What is known of heads may have changed: the ring did.
     void look_again();

@@ -72,7 +72,7 @@ void NodeCore::arm_ring() {
 /// in a later life has lost it as well.
 void NodeCore::members_changed() {
     ring_epoch_ = ring_.epoch();
-    state_dirty_ = true;
+    state_dirty_ = view_dirty_ = true;  // another successor has other credits
     std::map<NodeId, Incarnation> members;
     for (const auto& member : ring_.members()) members[member.id] = member.incarnation;
     members.swap(members_);
@@ -138,7 +138,7 @@ void NodeCore::handle(const ev::PeerUp& e) {
     link_lost(e.peer.id);
     links_.emplace(e.peer.id, Link(e.connection));
     ring_.on_peer_up(e.peer, now_, *sink_, e.dialled ? &*e.dialled : nullptr);
-    state_dirty_ = true;
+    state_dirty_ = view_dirty_ = true;
     for (const auto& [frame, result] : unacknowledged_results_)
         if (frame.source.node == e.peer.id) sink_->send(e.peer.id, result, {});
 }
@@ -158,6 +158,7 @@ void NodeCore::link_lost(const NodeId& peer) {
     if (it == links_.end()) return;
     Link link = std::move(it->second);
     links_.erase(it);
+    view_dirty_ = true;
     take_back(link);
 }
 
@@ -238,6 +239,9 @@ void NodeCore::handle(const ev::Timer& e) {
             close_idle_rows();
             refresh_costs();
             refresh_pressure();
+            refresh_held_back(frames_every);
+            // The price of an idle lane falls with time, which its predecessor must hear of to send it something.
+            state_dirty_ |= lanes_.size() < config_.lanes && queues_.board().price_here[0] > 0;
             choose_cuts();
             view_dirty_ = true;  // a report may have grown too old
             sink_->arm(TimerId::frames, now_ + frames_every);

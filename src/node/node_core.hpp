@@ -142,6 +142,7 @@ private:
     [[nodiscard]] double own_pressure() const;
     [[nodiscard]] double wanted_backlog(StreamId stream) const;
     void refresh_pressure();
+    void refresh_held_back(Usec elapsed);
     [[nodiscard]] std::vector<msg::Remaining> remaining() const;
     size_t open_row(const SourceId& source);
     // frames (node_frames.cpp)
@@ -182,16 +183,13 @@ private:
     CoreCounters counters_;
     uint64_t next_job_ = 1;
     uint64_t state_sequence_ = 0;
-    Instant states_sent_{};
-    Instant far_states_sent_{};
+    Instant states_sent_{}, far_states_sent_{};
     bool state_dirty_ = false;
     uint64_t ring_epoch_ = 0;
     std::map<NodeId, Incarnation> members_;  ///< as of ring_epoch_
     Instant ring_armed_ = never;
     Instant link_armed_ = never;
-    bool stopping_ = false;
-    bool left_ = false;
-    bool idle_told_ = false;
+    bool stopping_ = false, left_ = false, idle_told_ = false;
     Instant stop_deadline_ = never;
     Instant now_{};  ///< this and the next: during on() only
     EffectSink* sink_ = nullptr;

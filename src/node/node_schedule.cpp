@@ -23,7 +23,7 @@ void NodeCore::pump() {
     }
     for (Stream& stream : streams_)
         if (!stream.reservoir.empty()) stream.held = now_;
-    prices_.stands(lanes_.size() < config_.lanes, queues_.board().link);
+    prices_.stands(lanes_.size() < config_.lanes, successor_link() == nullptr || queues_.board().link);
     if (Link* link = successor_link(); link != nullptr && !queues_.board().link) {
         const Instant free = link->free_at(ring_.round_trip(*ring_.successor()));
         if (free != never && free > now_ && free != link_armed_) sink_->arm(TimerId::link, link_armed_ = free);
@@ -64,10 +64,6 @@ void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
     if (!again) {
         sink_->allow_capture({id, 1});
         stream.admitted.count(now_);
-        auto& first = queues_.board().rows[row];
-        if (policy_->uses_weights())
-            first.held_back = scheduler::held_back(first.held_back, !stream.reservoir.empty(), wanted_backlog(id),
-                                                   first.here[queue] + 1);
     }
     Item item;
     item.frame = frame;
@@ -75,7 +71,7 @@ void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
     item.chain_hash = config_.profile.chain_hash;
     item.tensors = {record.raw};
     buffers_.retain(record.raw);
-    if (!again) item.so_far.waiting = now_ - record.captured_at;
+    if (!again) item.so_far.waiting = std::max(Usec{0}, now_ - record.captured_at);
     item.since = now_;  // it comes to rest in this queue now: frames of other sources may have waited here for longer
     item.deadline = record.deadline;
     queues_.push_back(row, queue, std::move(item), now_);
@@ -144,10 +140,10 @@ std::optional<NodeCore::Item> NodeCore::take(size_t row, size_t queue) {
 
 void NodeCore::start_run(const scheduler::Run& run) {
     const auto& costs = queues_.board().costs;
-    if (policy_->uses_cuts() && run.score > 0)
-        prices_.ran(run.score, 1 / costs.run[run.queue][*run.until].per_s, costs.model_s);
     auto item = take(run.row, run.queue);
     if (!item) return;
+    if (policy_->uses_cuts() && run.score > 0)
+        prices_.ran(run.score, 1 / costs.run[run.queue][*run.until].per_s, costs.model_s);
     const uint16_t until = run.until ? costs.cut[*run.until] : cut_for(*item);
     if (until > item->layer) return start_job(std::move(*item), until);
     ++counters_.work_relayed;
@@ -156,10 +152,10 @@ void NodeCore::start_run(const scheduler::Run& run) {
 
 void NodeCore::start_hop(const scheduler::Hop& hop) {
     const auto& hops = queues_.board().costs.hop;
-    if (policy_->uses_cuts() && hop.score > 0 && hops[hop.queue].per_s > 0)
-        prices_.hopped(hop.score, 1 / hops[hop.queue].per_s, 1 / hops[0].per_s);
     auto item = take(hop.row, hop.queue);
     if (!item) return;
+    if (policy_->uses_cuts() && hop.score > 0 && hops[hop.queue].per_s > 0)
+        prices_.hopped(hop.score, 1 / hops[hop.queue].per_s, 1 / hops[0].per_s);
     if (policy_->uses_cuts() && item->layer > 0 && !can_compute(*item)) ++counters_.work_relayed;
     item->so_far.waiting += std::max(Usec{0}, now_ - item->since);
     item->since = now_;

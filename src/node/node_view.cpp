@@ -60,7 +60,7 @@ void NodeCore::refresh_view() {
                 if (entry.layer <= board.costs.cut[c]) board.next_price[c] = entry.price;
     for (auto& row : board.rows) {
         row.next.fill(0);
-        row.last = link == nullptr || ring_.successor() == row.source.node;
+        row.last = costs_.layers() > 0 && (link == nullptr || ring_.successor() == row.source.node);
         row.credit = link != nullptr && link->has_credit(row.source);
     }
     if (link == nullptr) return;
@@ -164,6 +164,15 @@ void NodeCore::refresh_pressure() {
     pressure_ = own_pressure();
     for (const auto& [peer, link] : links_)
         if (ring_.is_member(peer) && link.state_fresh(now_)) pressure_ = std::max(pressure_, link.state().pressure);
+}
+
+void NodeCore::refresh_held_back(Usec elapsed) {
+    if (!policy_->uses_weights()) return;
+    for (uint16_t i = 0; i < stream_count_; ++i) {
+        auto& row = queues_.board().rows[*queues_.find({config_.self.id, StreamId{i}})];
+        const bool waiting = now_ - streams_[i].held <= elapsed;  // a reservoir of one is empty after each admission
+        row.held_back = scheduler::held_back(row.held_back, waiting, wanted_backlog(StreamId{i}), row.here[0], elapsed);
+    }
 }
 
 void NodeCore::refresh_workers() {

@@ -40,7 +40,7 @@ std::array<double, 2> shared(std::array<double, 2> weights, double per_s, uint32
         for (Source& source : sources) {
             const double backlog = wanted_backlog(want(source), pressure, 0);
             while (source.here < admitted_frames(backlog, queue_frames)) {
-                source.held = held_back(source.held, true, backlog, ++source.here);
+                source.held = held_back(source.held, true, backlog, ++source.here, from_ms(20));
                 source.admitted.count(now);
             }
             RC_ASSERT(source.here <= queue_frames);
@@ -69,7 +69,8 @@ TEST_CASE("a source's backlog is its part of the largest w / r, and deepest_back
     CHECK(wanted_backlog(4, 4, 0) == deepest_backlog);
     CHECK(wanted_backlog(5, 4, 0) == deepest_backlog);  // what was heard of the ring is older
     CHECK(wanted_backlog(0, 0, 0) == deepest_backlog);
-    CHECK(wanted_backlog(0, 1, 0) == 0);       // nothing was admitted yet
+    CHECK(wanted_backlog(0, 1, 0) ==
+          deepest_backlog * want_ratio_min);   // whatever others claim       // nothing was admitted yet
     for (const uint8_t priority : {1, 255}) {  // more than any weight, but no more than the queue takes
         CHECK(wanted_backlog(1, 4, priority) == prior_backlog);
         CHECK(admitted_frames(prior_backlog, 16) == admitted_frames(deepest_backlog, 16));
@@ -93,16 +94,17 @@ TEST_CASE("no source holds more than its queue takes, nor less than two") {
     CHECK(admitted_frames(deepest_backlog, 1) == 1);
 }
 
-TEST_CASE("what the reservoir holds back counts step by step, and is forgotten faster") {
+TEST_CASE("what the reservoir holds back counts more the longer it does, and is forgotten as slowly") {
+    constexpr Usec step = from_ms(100);  // 3 frames
     float held = 0;
-    for (int i = 1; i <= 4; ++i) CHECK((held = held_back(held, true, 40, 10)) == i * held_back_step);
-    CHECK(held_back(29.75F, true, 40, 10) == 30);  // no further than what is lacking
-    CHECK(held_back(30, true, 40, 10) == 30);
-    CHECK(held_back(30, true, 40, 20) == 29);
-    CHECK(held_back(20.25F, true, 40, 20) == 20);
-    CHECK(held_back(5, true, 4, 20) == 4);
-    CHECK(held_back(5, false, 40, 2) == 4);  // nothing waits: the queue is all there is
-    CHECK(held_back(0.5F, false, 40, 2) == 0);
+    for (int i = 1; i <= 4; ++i) CHECK((held = held_back(held, true, 40, 10, step)) == doctest::Approx(3 * i));
+    CHECK(held_back(29.75F, true, 40, 10, step) == 30);  // no further than what is lacking
+    CHECK(held_back(30, true, 40, 10, step) == 30);
+    CHECK(held_back(30, true, 40, 20, step) == doctest::Approx(27));
+    CHECK(held_back(20.25F, true, 40, 20, step) == 20);
+    CHECK(held_back(5, true, 4, 20, step) == doctest::Approx(2));
+    CHECK(held_back(5, false, 40, 2, step) == doctest::Approx(2));  // nothing waits: the queue is all there is
+    CHECK(held_back(0.5F, false, 40, 2, step) == 0);
 }
 
 TEST_CASE("what is held back ends at what the queue lacks of the backlog, and is never negative") {
@@ -110,14 +112,16 @@ TEST_CASE("what is held back ends at what the queue lacks of the backlog, and is
         float held = 0;
         for (int i = 0; i < 50; ++i) {
             const float before = held;
-            held = held_back(held, number(0, 2) > 0, number(0, 84), static_cast<uint32_t>(number(0, 100)));
+            const Usec elapsed = from_ms(number(0, 500));
+            const auto step = 1.001F * held_back_per_s * static_cast<float>(to_seconds(elapsed));
+            held = held_back(held, number(0, 2) > 0, number(0, 84), static_cast<uint32_t>(number(0, 100)), elapsed);
             RC_ASSERT(held >= 0);
-            RC_ASSERT(held <= before + held_back_step);
-            RC_ASSERT(held >= before - 1);
+            RC_ASSERT(held <= before + step);
+            RC_ASSERT(held >= before - step);
         }
         const double backlog = number(0, 84);
         const auto here = static_cast<uint32_t>(number(0, 100));
-        for (int i = 0; i < 200; ++i) held = held_back(held, true, backlog, here);
+        for (int i = 0; i < 200; ++i) held = held_back(held, true, backlog, here, from_ms(50));
         RC_ASSERT(held == std::max(0.0F, static_cast<float>(backlog - here)));
     }));
 }

@@ -76,11 +76,12 @@ std::optional<Action> plain_run(const Board& board) {
         longest = i;
         of_longest = starving;
     }
-    const auto best = first_of(board, all);
-    auto starving = first_of(board, of_longest);
-    if (!starving) return best;
-    starving->score = best ? best->score : 0;  // what the lane would have earned
-    return starving;
+    const auto starving = first_of(board, of_longest);
+    auto picked = starving ? starving : first_of(board, all);
+    if (picked) picked->score = 0;
+    for (const Action& run : all)
+        picked->score = std::max(picked->score, run.score);  // what the lane would have earned
+    return picked;
 }
 
 std::optional<Action> plain_hop(const Board& board) {
