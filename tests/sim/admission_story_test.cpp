@@ -95,7 +95,7 @@ TEST_CASE("a source that offers less than its share gets all of it, and the othe
     }
 }
 
-TEST_CASE("a prior source gets more than its weight's share beside another at its node, and starves nobody anywhere") {
+TEST_CASE("a prior source gets nearly all there is if it offers as much, wherever it is, and starves nobody") {
     for (const bool together : {false, true})
         for (const double offered : {22.0, 90.0})
             for (const bool prior_is_camera : {false, true}) {
@@ -104,21 +104,23 @@ TEST_CASE("a prior source gets more than its weight's share beside another at it
                 CAPTURE(prior_is_camera);
                 const auto served = prior_is_camera ? serve({camera(offered, 1, 1), file(60)}, together)
                                                     : serve({file(offered, 1, 1), camera(60)}, together);
-                if (together) CHECK(served[0].per_s > 1.05 * 3 * device_per_s / 2);
+                CHECK(served[0].per_s > 0.9 * std::min(offered, 3 * device_per_s - 2));
                 CHECK(served[0].per_s + served[1].per_s > 0.85 * 3 * device_per_s);
                 for (const Served& source : served) CHECK(source.longest_gap_s < 3);
             }
 }
 
-TEST_CASE("a prior source within its share gets all it offers, beside another at its node") {
-    for (const bool prior_is_camera : {false, true}) {
-        CAPTURE(prior_is_camera);
-        const auto served =
-            prior_is_camera ? serve({camera(12, 1, 1), file(60)}, true) : serve({file(12, 1, 1), camera(60)}, true);
-        CHECK(served[0].per_s >= 0.98 * 12);
-        CHECK(served[1].per_s >= 0.93 * 18);
-        CHECK(served[1].longest_gap_s < 3);
-    }
+TEST_CASE("a prior source within its share gets all it offers") {
+    for (const bool together : {false, true})
+        for (const bool prior_is_camera : {false, true}) {
+            CAPTURE(together);
+            CAPTURE(prior_is_camera);
+            const auto served = prior_is_camera ? serve({camera(12, 1, 1), file(60)}, together)
+                                                : serve({file(12, 1, 1), camera(60)}, together);
+            CHECK(served[0].per_s >= 0.98 * 12);
+            CHECK(served[1].per_s >= 0.93 * 18);
+            CHECK(served[1].longest_gap_s < 3);
+        }
 }
 
 TEST_CASE("shares hold where the links are what is scarce") {

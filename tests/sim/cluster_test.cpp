@@ -238,6 +238,7 @@ TEST_CASE("random clusters with crashes, vanishings, restarts and stops settle e
         CAPTURE(seed);
         Random random(seed);
         const size_t n = 1 + random.below(6);
+        const PolicyKind policy = seed % 2 == 0 ? PolicyKind::layered : static_cast<PolicyKind>(seed / 2 % 5);
         LinkModel link;
         link.bytes_per_s = random.uniform(1e6, 50e6);
         link.delay = from_ms(random.uniform(0.1, 20));
@@ -246,6 +247,7 @@ TEST_CASE("random clusters with crashes, vanishings, restarts and stops settle e
             link);
         for (size_t i = 0; i < n; ++i) {
             auto node = device(i, n);
+            node.policy = policy;
             node.speed = random.uniform(0.3, 2);
             node.lanes = static_cast<uint32_t>(1 + random.below(2));
             node.has_model = i == 0 || random.chance(0.8);

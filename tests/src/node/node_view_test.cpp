@@ -189,3 +189,38 @@ TEST_CASE("a source that comes next is known to be the end of its frames' way") 
     CHECK(world.row(after).last);
     CHECK_FALSE(world.row().last);
 }
+
+TEST_CASE("when a successor with credit is gone, its credit is not used at the one behind it") {
+    Neighbours world(0, PolicyKind::layered);
+    world.join();
+    world.send(before, 0, 1, true);  // another model's: it can only be passed on
+    CHECK(world.sink.all<msg::Work>().size() == 1);
+    world.say(after, msg::Ack{1, 1000, Usec{0}, from_ms(1), true, {}});
+    world.peer_up(120);
+    for (int i = 0; i < 20 && world.core->ring().successor() != node_id(120); ++i) {
+        world.ms += 500;
+        world.on(ev::Timer{TimerId::ring});
+        world.settle_ring();
+    }
+    REQUIRE(world.core->ring().successor() == node_id(120));
+    world.send(before, 1, 1, true);
+    REQUIRE(world.sink.all<msg::Work>().size() == 2);
+    world.say(120, msg::Ack{1, 1000, Usec{0}, from_ms(1), true, {{source_of(far_source), 9}}});
+    world.send(before, 2, 1, true);
+    world.send(before, 3, 1, true);
+    REQUIRE(world.row().credit);
+    REQUIRE(world.waiting() == 1);  // until the receipt of the one before
+    const size_t sent = world.sink.all<msg::Work>().size();
+    world.oracle.remove(120);
+    world.on(ev::PeerDown{node_id(120), 120, "gone"});
+    for (int i = 0; i < 60 && world.core->ring().successor() != node_id(after); ++i) {
+        world.ms += 500;
+        world.on(ev::DialFailed{member(120).endpoint, "refused", false});
+        world.on(ev::Timer{TimerId::ring});
+        world.settle_ring();
+    }
+    CHECK(world.core->ring().successor() == node_id(after));
+    CHECK_FALSE(world.row().credit);
+    CHECK(world.waiting() == 2);
+    CHECK(world.sink.all<msg::Work>().size() == sent);
+}
