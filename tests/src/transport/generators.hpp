@@ -141,14 +141,12 @@ inline Message any_message(size_t kind) {
             msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), 0, any_hash(), {}, {}};
             state.gamma_s_per_parameter = *rc::gen::inRange(0, 1000000) * 1e-12;
             state.pressure = *rc::gen::inRange(0, 1000000) * 1e-12;
-            state.backlog = any_list(backlogs_max, [] {
-                return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()};
-            });
+            state.backlog =
+                any_list(backlogs_max, [] { return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()}; });
             int layer = *rc::gen::inRange(-1, 100);
             state.remaining = any_list(remaining_max, [&layer] {
                 layer += *rc::gen::inRange(1, 4000);
-                const auto price = static_cast<float>(*rc::gen::inRange(0, 1000000));
-                return msg::Remaining{static_cast<uint16_t>(layer), any_duration(), price};
+                return msg::Remaining{static_cast<uint16_t>(layer), any_duration(), 1e6F / static_cast<float>(1 + layer)};
             });
             return state;
         }
