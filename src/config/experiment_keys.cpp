@@ -94,8 +94,8 @@ std::vector<Key> source_and_change_keys() {
          "it offers so many. Left out: rate_per_s. Of the policies only layered regards it.",
          false, false, to(&SourceDraft::given_weight)},
         {"source", "priority", IntegerType{0, int64_t{priority_max}}, "0",
-         "Where frames of several sources wait at a node, the higher priority goes first; what rested for a second "
-         "goes before all. With layered only; bounds do not regard it.",
+         "Where frames of several sources wait at a node, the higher priority goes first, and weight does not hold its "
+         "source back. Queues of others are served about once a second all the same. Bounds do not regard it.",
          false, false, to(&SourceDraft::priority)},
         {"source", "when_full", ChoiceType{{"block", "drop-oldest", "drop-newest"}}, "\"block\"",
          "What a full reservoir does.", false, false, to(&SourceDraft::when_full)},

@@ -127,8 +127,8 @@ std::vector<Key> source_keys() {
          "none. With layered only.",
          false, false, to_source(&SourceConfig::weight)},
         {"source", "priority", IntegerType{0, int64_t{priority_max}}, "0",
-         "Where frames of several sources wait at a node, the higher priority goes first; what rested for a second "
-         "goes before all. How many are let in follows weight. With layered only.",
+         "Where frames of several sources wait at a node, the higher priority goes first, and weight does not hold its "
+         "source back. Queues of others are served about once a second all the same. With layered only.",
          false, false, to_source(&SourceConfig::priority)},
         {"source", "reservoir_frames", IntegerType{1, 4096}, "8", "Captured frames that may wait to be admitted.",
          false, false, to_source(&SourceConfig::reservoir_frames)},

@@ -250,3 +250,21 @@ TEST_CASE("prices round a ring do not depend on the past, above the cheapest way
         each([&](size_t n, size_t c) { RC_ASSERT(close(low.boards[n].price[c], high.boards[n].price[c])); });
     }));
 }
+
+TEST_CASE("prices learned while a model or a transfer seemed to take no time do not outlive a better measurement") {
+    Prices prices;
+    for (int i = 0; i < 100; ++i) {
+        prices.ran(1e12, 1e-6, 1e-6);
+        prices.hopped(1e12, 1e-6, 1e-6);
+    }
+    Board board = board_of(3);
+    prices.write(board);
+    CHECK(board.price_here[0] == doctest::Approx(highest_price - ready_frames));
+    CHECK(board.price[0] <= highest_price);
+    board.costs.run = {};  // only the way to the successor is left
+    prices.write(board);
+    CHECK(board.price[0] == doctest::Approx(highest_price - 1));
+    board.next_price.fill(price_max);
+    prices.write(board);
+    CHECK(board.price[0] == price_max);
+}

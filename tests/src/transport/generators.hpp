@@ -146,7 +146,7 @@ inline Message any_message(size_t kind) {
             int layer = *rc::gen::inRange(-1, 100);
             state.remaining = any_list(remaining_max, [&layer] {
                 layer += *rc::gen::inRange(1, 4000);
-                return msg::Remaining{static_cast<uint16_t>(layer), any_duration(), 1e6F / static_cast<float>(1 + layer)};
+                return msg::Remaining{static_cast<uint16_t>(layer), any_duration(), 1e6F / float(1 + layer)};
             });
             return state;
         }
