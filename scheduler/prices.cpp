@@ -35,6 +35,10 @@ void Prices::stands(bool lane_idle, bool link_idle) {
     link_idle_ = link_idle;
 }
 
+float Prices::lane_price(double takes_s) const {
+    return static_cast<float>(std::clamp(lane_per_s_ * takes_s - ready_frames, 0.0, highest_price));
+}
+
 void Prices::write(Board& board) const {
     constexpr float none = std::numeric_limits<float>::infinity();
     const ClassCosts& costs = board.costs;

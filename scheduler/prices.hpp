@@ -44,6 +44,9 @@ public:
     /// Board::price and price_here, from its costs and next_price.
     void write(Board& board) const;
 
+    /// Of a frame that needs `takes_s` more of a lane to be finished here.
+    [[nodiscard]] float lane_price(double takes_s) const;
+
     [[nodiscard]] double lane_per_s() const { return lane_per_s_; }
     [[nodiscard]] double link_per_s() const { return link_per_s_; }
 

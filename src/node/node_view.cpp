@@ -110,6 +110,14 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     for (size_t c = 0; c < costs.classes; ++c)
         if (std::isfinite(costs.remaining_s[c]))
             list.push_back({cuts_[c], from_seconds(costs.remaining_s[c]), queues_.board().price[c]});
+    // Cuts are chosen by the link's speed; while it is not known, what a frame needs here is told for more layers than
+    // are offered, or one that is nearly done would look as dear as a whole one.
+    const uint16_t layers = costs_.layers();
+    for (size_t i = 1; policy_->uses_cuts() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
+        const auto layer = static_cast<uint16_t>(i * layers / std::min<size_t>(remaining_max, layers));
+        list.push_back(
+            {layer, from_seconds(clock_.seconds(layer, layers)), prices_.lane_price(clock_.seconds(layer, layers))});
+    }
     return list;
 }
 

@@ -224,3 +224,20 @@ TEST_CASE("when a successor with credit is gone, its credit is not used at the o
     CHECK(world.waiting() == 2);
     CHECK(world.sink.all<msg::Work>().size() == sent);
 }
+
+TEST_CASE(
+    "a node whose link was never used tells its predecessor what is left of a frame at more layers than it offers") {
+    Neighbours world(0, PolicyKind::layered);
+    world.join();
+    world.tick(500);
+    std::vector<msg::Remaining> told;
+    for (const auto& [peer, state] : world.sink.all<msg::NodeState>())
+        if (peer == node_id(before)) told = state.remaining;
+    REQUIRE(told.size() == 4);
+    for (uint16_t layer = 0; layer < 4; ++layer) {
+        CHECK(told[layer].layer == layer);
+        CHECK(told[layer].time == from_ms(10 * (4 - layer)));
+        CHECK(told[layer].price == 0);
+    }
+    CHECK(world.core->board().costs.classes == 1);
+}
