@@ -54,21 +54,23 @@ void QueueSet::head_changed(size_t row, size_t queue) {
 }
 
 void QueueSet::push_back(size_t row, size_t queue, Item item, Instant now) {
-    auto& items = queues_[row].of(queue);
-    queues_[row].touched = now;
-    if (items.empty()) queues_[row].served[queue] = now;
+    auto& items = comes(row, queue, now);
     items.push_back(std::move(item));
-    ++board_.rows[row].here[queue];
     if (items.size() == 1) head_changed(row, queue);
 }
 
 void QueueSet::push_front(size_t row, size_t queue, Item item, Instant now) {
+    comes(row, queue, now).push_front(std::move(item));
+    head_changed(row, queue);
+}
+
+/// Counts a frame that is about to be put there.
+std::deque<Item>& QueueSet::comes(size_t row, size_t queue, Instant now) {
     auto& items = queues_[row].of(queue);
     queues_[row].touched = now;
     if (items.empty()) queues_[row].served[queue] = now;
-    items.push_front(std::move(item));
     ++board_.rows[row].here[queue];
-    head_changed(row, queue);
+    return items;
 }
 
 Item QueueSet::pop(size_t row, size_t queue, Instant now) {

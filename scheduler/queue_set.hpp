@@ -73,6 +73,7 @@ private:
         }
     };
     void head_changed(size_t row, size_t queue);
+    std::deque<Item>& comes(size_t row, size_t queue, Instant now);
     template <class Visit>
     void each_queue(Visit visit) const;
 
