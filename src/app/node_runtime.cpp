@@ -252,7 +252,7 @@ void NodeRuntime::deliver(const FrameId& frame, const Outcome& outcome) {
     if (outcome.reason != "capture_queue_full") collector_.on_outcome(frame, outcome, real_now());
     if (parts_.results)
         parts_.results->write(metrics::make_result_line(parts_.config.sources.at(frame.source.stream.value).name, frame,
-                                                        outcome, parts_.card.labels));
+                                                        outcome, parts_.card.labels, real_wall_clock()));
 }
 
 void NodeRuntime::allow_capture(CaptureAllowance allowance) {

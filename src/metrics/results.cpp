@@ -60,7 +60,7 @@ NamedDetection read_detection(const Fields& fields) {
 }  // namespace
 
 ResultLine make_result_line(const std::string& source, const FrameId& frame, const Outcome& outcome,
-                            const std::vector<std::string>& labels) {
+                            const std::vector<std::string>& labels, Usec settled_at) {
     const auto name_of = [&labels](uint32_t label) { return label < labels.size() ? labels[label] : std::string(); };
     ResultLine line;
     line.source = source;
@@ -68,6 +68,7 @@ ResultLine make_result_line(const std::string& source, const FrameId& frame, con
     line.incarnation = frame.incarnation.value;
     line.state = outcome.state;
     line.reason = outcome.reason;
+    line.settled_unix_s = to_seconds(settled_at);
     line.hops = outcome.hops;
     line.local = outcome.local;
     if (outcome.state != FrameState::completed) return line;
@@ -87,6 +88,7 @@ std::string to_json(const ResultLine& line) {
                   {"state", word(line.state)},
                   {"reason", line.reason},
                   {"completion_ms", line.completion_ms ? Json(*line.completion_ms) : Json(nullptr)},
+                  {"settled_unix_s", line.settled_unix_s ? Json(*line.settled_unix_s) : Json(nullptr)},
                   {"hops", line.hops},
                   {"local", line.local},
                   {"detections", Json::array()},
@@ -112,6 +114,8 @@ Result<ResultLine> parse_result_line(std::string_view text) {
     line.state = read_state(fields);
     line.reason = fields.text("reason");
     if (!fields.is_null("completion_ms")) line.completion_ms = fields.number("completion_ms");
+    if (value.contains("settled_unix_s") && !fields.is_null("settled_unix_s"))
+        line.settled_unix_s = fields.number("settled_unix_s");
     line.hops = static_cast<uint32_t>(fields.count("hops", UINT32_MAX));
     line.local = fields.flag("local");
     fields.list("detections", detections_max, [&](const Json& item, const std::string& place) {

@@ -34,6 +34,9 @@ struct ResultLine {
     FrameState state = FrameState::completed;
     std::string reason;                   ///< failed, dropped
     std::optional<double> completion_ms;  ///< completed
+    /// When the source's node knew of the outcome: Unix time of that machine, in JSON with digits for microseconds. So
+    /// lines of several nodes can be put on one scale of time. Absent: a line from before they had it.
+    std::optional<double> settled_unix_s;
     uint32_t hops = 0;
     bool local = false;
     std::vector<NamedDetection> detections;
@@ -41,9 +44,9 @@ struct ResultLine {
     friend bool operator==(const ResultLine&, const ResultLine&) = default;
 };
 
-/// `labels` are the model's; an index beyond them gets no name.
+/// `labels` are the model's; an index beyond them gets no name. `settled_at`: now, since the Unix epoch.
 ResultLine make_result_line(const std::string& source, const FrameId& frame, const Outcome& outcome,
-                            const std::vector<std::string>& labels);
+                            const std::vector<std::string>& labels, Usec settled_at);
 
 /// One line, without its newline.
 std::string to_json(const ResultLine& line);

@@ -1,6 +1,7 @@
 // Goal: what a node found reaches the file line by line, and comes back from it; a full disk costs lines, not the node.
 #include "src/metrics/results.hpp"
 
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -48,14 +49,18 @@ FrameId frame(uint64_t k) {
     return id;
 }
 
-ResultLine numbered(uint64_t k) { return make_result_line("front", frame(k), seen(), {"person", "car"}); }
+/// An afternoon in November 2026, to the microsecond.
+constexpr Usec afternoon{1'795'273'263'000'001};
+
+ResultLine numbered(uint64_t k) { return make_result_line("front", frame(k), seen(), {"person", "car"}, afternoon); }
 
 }  // namespace
 
 TEST_CASE("a result line names what was found, in short numbers") {
     CHECK(to_json(numbered(7)) ==
-          R"({"source":"front","k":7,"incarnation":4,"state":"completed","reason":"","completion_ms":123.5,"hops":2,)"
-          R"("local":false,"detections":[{"label":1,"name":"car","score":0.9,"box":[0.1,0.2,0.3,0.4]},)"
+          R"({"source":"front","k":7,"incarnation":4,"state":"completed","reason":"","completion_ms":123.5,)"
+          R"("settled_unix_s":1795273263.000001,"hops":2,"local":false,)"
+          R"("detections":[{"label":1,"name":"car","score":0.9,"box":[0.1,0.2,0.3,0.4]},)"
           R"({"label":99,"name":"","score":0.6,"box":[0.0,0.0,1.0,1.0]}],"classes":[]})");
 }
 
@@ -63,7 +68,8 @@ TEST_CASE("a lost frame's line has its reason and no time") {
     Outcome outcome = seen();
     outcome.state = FrameState::dropped;
     outcome.reason = "deadline";
-    const ResultLine line = make_result_line("front", frame(8), outcome, {});
+    const ResultLine line = make_result_line("front", frame(8), outcome, {}, afternoon);
+    CHECK(line.settled_unix_s == 1795273263.000001);
     CHECK_FALSE(line.completion_ms.has_value());
     CHECK(line.detections.empty());
     CHECK(to_json(line).find(R"("state":"dropped","reason":"deadline","completion_ms":null)") != std::string::npos);
@@ -74,9 +80,25 @@ TEST_CASE("a class list comes back as it was") {
     Outcome outcome;
     outcome.local = true;
     outcome.inference.classes = {{1, 0.75F}, {0, 0.25F}};
-    const ResultLine line = make_result_line("cat", frame(0), outcome, {"dog", "cat"});
+    const ResultLine line = make_result_line("cat", frame(0), outcome, {"dog", "cat"}, afternoon);
     CHECK(line.classes.at(0).name == "cat");
     CHECK(*parse_result_line(to_json(line)) == line);
+}
+
+TEST_CASE("the instant of an outcome comes back to the microsecond, and may be missing") {
+    CHECK(rc::check("instants of this century", [] {
+        const Usec at{*rc::gen::inRange<int64_t>(0, 4'102'444'800'000'000)};
+        const ResultLine line = make_result_line("front", frame(1), seen(), {}, at);
+        const auto read = parse_result_line(to_json(line));
+        RC_ASSERT(read.ok());
+        RC_ASSERT(std::llround(*read->settled_unix_s * 1e6) == at.count());
+    }));
+    ResultLine line = numbered(2);
+    line.settled_unix_s.reset();
+    std::string text = to_json(line);
+    CHECK(*parse_result_line(text) == line);
+    const std::string member = R"("settled_unix_s":null,)";
+    CHECK(*parse_result_line(text.erase(text.find(member), member.size())) == line);
 }
 
 TEST_CASE("what is no result line is refused with its place") {
@@ -97,6 +119,7 @@ TEST_CASE("what is no result line is refused with its place") {
     CHECK(altered("[0.1,0.2,0.3,0.4]", "[1,2,3,4,5]") == "result.detections[0].box: allowed: a list of at most 4");
     CHECK(altered("\"label\":1,", "\"label\":4294967296,") ==
           "result.detections[0].label: allowed: at most 4294967295");
+    CHECK(altered("1795273263.000001", "\"today\"") == "result.settled_unix_s: allowed: a number");
     CHECK(altered("\"local\":false", "\"local\":0") == "result.local: allowed: true or false");
     CHECK(rc::check("a byte altered anywhere is read or refused", [&text] {
         std::string copy = text;
