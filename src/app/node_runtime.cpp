@@ -196,6 +196,7 @@ void NodeRuntime::on_finished(Finished finished) {
     ev::Computed done;
     done.job = finished.job;
     done.busy = finished.busy;
+    computed_ += finished.computing;
     if (!finished.output) {
         done.failure = finished.output.error().message;
     } else {

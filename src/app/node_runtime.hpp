@@ -107,10 +107,11 @@ private:
     moodycamel::ConcurrentQueue<std::pair<size_t, Finished>> finished_;
     std::vector<std::unique_ptr<ComputeLane>> lanes_;
     std::vector<bool> lane_taken_;
-    std::deque<Event> pending_;  ///< events that arose while the core was at work
-    std::thread compiler_;              ///< at most one; the lanes go on meanwhile
+    Usec computed_{0};                   ///< by all lanes, their pauses left out
+    std::deque<Event> pending_;          ///< events that arose while the core was at work
+    std::thread compiler_;               ///< at most one; the lanes go on meanwhile
     std::atomic<bool> compiled_{false};  ///< it is through; the loop has not noticed yet
-    std::thread starter_;        ///< opening a camera may take seconds; the loop must not wait for it
+    std::thread starter_;                ///< opening a camera may take seconds; the loop must not wait for it
     std::optional<double> seconds_;
     std::optional<Error> failure_;
     bool in_core_ = false;

@@ -132,6 +132,7 @@ metrics::NodeStats NodeRuntime::node_stats() {
     const double lane_seconds =
         to_seconds(real_now() - started_at_) * static_cast<double>(std::max<size_t>(1, lanes_.size()));
     stats.busy_fraction = lane_seconds > 0 ? to_seconds(core_->counters().busy) / lane_seconds : 0;
+    stats.busy_s = to_seconds(computed_);
     stats.rss_bytes = resident_bytes();
     stats.tx_bytes = network_->traffic().tx_bytes;
     stats.rx_bytes = network_->traffic().rx_bytes;

@@ -56,7 +56,8 @@ struct NodeStats {
     std::string name;
     std::string id;                    ///< 40 hexadecimal digits
     double gamma_s_per_parameter = 0;  ///< 0: not measured (no model)
-    double busy_fraction = 0;          ///< time its lanes computed, duty-cycle pauses left out, of lanes × duration
+    double busy_fraction = 0;          ///< time its lanes were taken, duty-cycle pauses included, of lanes × duration
+    double busy_s = 0;                 ///< lane-seconds computed since the start, by runs that ended; pauses left out
     uint64_t rss_bytes = 0;
     uint64_t tx_bytes = 0;
     uint64_t rx_bytes = 0;
@@ -79,7 +80,8 @@ struct Report {
 std::string to_json(const Report& report);
 /// The same in one line, for the control socket.
 std::string to_json_line(const Report& report);
-/// Error `invalid` for anything that is not a report of this version, with the place in it.
+/// Error `invalid` for anything that is not a report of this version, with the place in it. `busy_s`, which came into
+/// eddy.report/1 later, may be missing.
 Result<Report> from_json(std::string_view text);
 
 /// The rows of all, in order, and the longest duration. A source keeps to its node by its `node`.

@@ -53,6 +53,7 @@ Json to_value(const NodeStats& node) {
             {"id", node.id},
             {"gamma_s_per_parameter", node.gamma_s_per_parameter},
             {"busy_fraction", node.busy_fraction},
+            {"busy_s", node.busy_s},
             {"rss_bytes", node.rss_bytes},
             {"tx_bytes", node.tx_bytes},
             {"rx_bytes", node.rx_bytes},
@@ -104,12 +105,13 @@ SourceStats read_source(const Fields& fields) {
     return source;
 }
 
-NodeStats read_node(const Fields& fields) {
+NodeStats read_node(const Json& value, const Fields& fields) {
     NodeStats node;
     node.name = fields.text("name");
     node.id = fields.text("id");
     node.gamma_s_per_parameter = fields.number("gamma_s_per_parameter");
     node.busy_fraction = fields.number("busy_fraction");
+    if (value.contains("busy_s")) node.busy_s = fields.number("busy_s");
     node.rss_bytes = fields.count("rss_bytes");
     node.tx_bytes = fields.count("tx_bytes");
     node.rx_bytes = fields.count("rx_bytes");
@@ -154,7 +156,7 @@ Result<Report> from_json(std::string_view text) {
         report.sources.push_back(read_source(Fields(item, place, problem)));
     });
     fields.list("nodes", report_rows_max, [&](const Json& item, const std::string& place) {
-        report.nodes.push_back(read_node(Fields(item, place, problem)));
+        report.nodes.push_back(read_node(item, Fields(item, place, problem)));
     });
     if (!problem.empty()) return invalid(problem);
     return report;

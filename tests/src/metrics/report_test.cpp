@@ -36,6 +36,7 @@ Report sample() {
     a.id = "00112233445566778899aabbccddeeff00112233";
     a.gamma_s_per_parameter = 3.25e-9;
     a.busy_fraction = 0.125;
+    a.busy_s = 3.8125;
     a.rss_bytes = 200 << 20;
     a.tx_bytes = 3 << 20;
     a.rx_bytes = 1 << 20;
@@ -63,8 +64,8 @@ TEST_CASE("a report as JSON has exactly the members of its contract, with failed
     CHECK(front.at("path") == nlohmann::json{{"local", 40}, {"distributed", 100}});
     CHECK(json.at("sources").at(1).at("completion_ms").is_null());
     const auto& node = json.at("nodes").at(0);
-    for (const char* member :
-         {"name", "id", "gamma_s_per_parameter", "busy_fraction", "rss_bytes", "tx_bytes", "rx_bytes", "queue_lengths"})
+    for (const char* member : {"name", "id", "gamma_s_per_parameter", "busy_fraction", "busy_s", "rss_bytes",
+                               "tx_bytes", "rx_bytes", "queue_lengths"})
         CHECK_MESSAGE(node.contains(member), member);
     // Anyone can check the sum from the JSON alone.
     uint64_t dropped = 0;
@@ -78,6 +79,14 @@ TEST_CASE("reading what was written gives the same report") {
     CHECK(*from_json(to_json_line(sample())) == sample());
     CHECK(to_json_line(sample()).find('\n') == to_json_line(sample()).size() - 1);
     CHECK(*from_json(to_json(Report{})) == Report{});
+}
+
+TEST_CASE("a report from before busy_s is read all the same") {
+    auto json = nlohmann::json::parse(to_json(sample()));
+    json["nodes"][0].erase("busy_s");
+    Report expected = sample();
+    expected.nodes[0].busy_s = 0;
+    CHECK(*from_json(json.dump()) == expected);
 }
 
 TEST_CASE("a name that is not UTF-8 is written all the same") {
@@ -105,6 +114,7 @@ TEST_CASE("a hostile report is refused with the place that is wrong") {
     CHECK(refused("/sources/0/completion_ms/p50", "fast") == "report.sources[0].completion_ms.p50: allowed: a number");
     CHECK(refused("/sources", 3) == "report.sources: allowed: a list of at most 4096");
     CHECK(refused("/nodes", nlohmann::json::array({nullptr})) == "report.nodes[0]: allowed: an object");
+    CHECK(refused("/nodes/0/busy_s", "long") == "report.nodes[0].busy_s: allowed: a number");
     CHECK(refused("/nodes/0/busy_fraction", nullptr) == "accepted");  // JSON's way to write what is not finite
 
     for (const std::string& text :
