@@ -38,6 +38,7 @@ enum class PolicyKind : uint8_t { local, ddi, ar_mdi, ms_mdi, layered };
 enum class SharesKind : uint8_t { parameters, measured };
 
 inline constexpr uint32_t priority_max = 100;
+inline constexpr double replay_speed_max = 1000;
 inline constexpr size_t zone_levels_max = 3;
 
 /// `[node]`, `[cluster]`, `[model]`, `[compute]`, `[scheduler]`, `[[source]]` of one TOML file.

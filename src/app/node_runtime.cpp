@@ -91,15 +91,28 @@ void NodeRuntime::begin_when_ready() {
     begun_ = true;
     if (seconds_)
         loop_.arm(self_stop, real_now() + from_seconds(*seconds_), [this] { stop("the asked time is over"); });
-    starter_ = std::thread([this] {
-        for (auto& camera : cameras_) {
-            const auto status = camera->start();
-            if (status) continue;
-            captures_.enqueue(StartFailure{status.error()});
-            loop_.wake();
-            return;
-        }
-    });
+    if (!cameras_stopped_) starter_ = std::thread([this] { start_cameras(); });
+}
+
+/// On a thread of its own. Every camera that does not start from then on, since all are to stop, ends nevertheless.
+void NodeRuntime::start_cameras() {
+    for (uint16_t i = 0; i < cameras_.size(); ++i) {
+        const Status status = cameras_stopped_ ? Status(internal("it is not to start")) : cameras_[i]->start();
+        if (status) continue;
+        const bool stopped = cameras_stopped_;
+        captures_.enqueue(stopped ? CaptureEvent(StreamEnd{StreamId{i}, {}, 0}) : StartFailure{status.error()});
+        loop_.wake();
+        if (!stopped) return;
+    }
+}
+
+void NodeRuntime::stop_cameras() {
+    if (cameras_stopped_.exchange(true)) return;
+    parts_.log(LogLevel::info, "all cameras end: asked on the control socket");
+    for (auto& bridge : bridges_) bridge->stop();
+    for (auto& camera : cameras_) camera->request_stop();
+    if (begun_) return;
+    for (uint16_t i = 0; i < cameras_.size(); ++i) on_source_ended({StreamId{i}, {}, 0});
 }
 
 Status NodeRuntime::run(std::optional<double> seconds) {
@@ -175,14 +188,17 @@ void NodeRuntime::drain_queues() {
             stop("a camera could not be opened");
             continue;
         }
-        const auto& end = std::get<StreamEnd>(capture);
-        const Instant now = real_now();
-        if (end.missed > 0) collector_.on_missed(end.stream, end.missed, "capture_queue_full", now);
-        collector_.on_source_ended(end.stream, now);
-        ended_[end.stream.value] = true;
-        tell(ev::SourceEnded{end.stream, stopping_ ? "" : end.reason, end.missed});
+        on_source_ended(std::get<StreamEnd>(capture));
     }
     if (drained == drain_max) loop_.wake();
+}
+
+void NodeRuntime::on_source_ended(const StreamEnd& end) {
+    const Instant now = real_now();
+    if (end.missed > 0) collector_.on_missed(end.stream, end.missed, "capture_queue_full", now);
+    collector_.on_source_ended(end.stream, now);
+    ended_[end.stream.value] = true;
+    tell(ev::SourceEnded{end.stream, stopping_ || cameras_stopped_ ? "" : end.reason, end.missed});
 }
 
 void NodeRuntime::on_captured(camera::Frame frame) {

@@ -82,6 +82,9 @@ private:
     void on_finished(Finished finished);
     void on_captured(camera::Frame frame);
     void stop(const std::string& why);
+    void start_cameras();
+    void stop_cameras();
+    void on_source_ended(const StreamEnd& end);
     void on_signal(int signal);
     TensorRef keep(HostTensor tensor);
     std::string answer(const std::string& line);
@@ -107,11 +110,12 @@ private:
     moodycamel::ConcurrentQueue<std::pair<size_t, Finished>> finished_;
     std::vector<std::unique_ptr<ComputeLane>> lanes_;
     std::vector<bool> lane_taken_;
-    Usec computed_{0};                   ///< by all lanes, their pauses left out
-    std::deque<Event> pending_;          ///< events that arose while the core was at work
-    std::thread compiler_;               ///< at most one; the lanes go on meanwhile
-    std::atomic<bool> compiled_{false};  ///< it is through; the loop has not noticed yet
-    std::thread starter_;                ///< opening a camera may take seconds; the loop must not wait for it
+    Usec computed_{0};                          ///< by all lanes, their pauses left out
+    std::deque<Event> pending_;                 ///< events that arose while the core was at work
+    std::thread compiler_;                      ///< at most one; the lanes go on meanwhile
+    std::atomic<bool> cameras_stopped_{false};  ///< by stop_cameras(), and for good
+    std::atomic<bool> compiled_{false};         ///< it is through; the loop has not noticed yet
+    std::thread starter_;                       ///< opening a camera may take seconds; the loop must not wait for it
     std::optional<double> seconds_;
     std::optional<Error> failure_;
     bool in_core_ = false;

@@ -28,10 +28,13 @@ std::string shown_hash(const ContentHash& hash) { return hash == ContentHash{} ?
 std::string NodeRuntime::answer(const std::string& line) {
     const auto request = control::parse_request(line);
     if (!request) return control::error_reply(request.error().message);
-    switch (*request) {
+    switch (request->word) {
         case control::Request::status: return control::to_json(status());
         case control::Request::report: return metrics::to_json_line(report());
         case control::Request::stop: stop("asked on the control socket"); return control::ok_reply("stopping");
+        case control::Request::stop_cameras: stop_cameras(); return control::ok_reply("its cameras end");
+        case control::Request::replay_speed:
+            return control::error_reply("it does not replay: its configuration has no [compute] replay");
     }
     return control::error_reply("not understood");
 }

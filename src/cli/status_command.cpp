@@ -20,7 +20,7 @@ namespace {
 
 constexpr Usec answer_within = std::chrono::seconds(3);
 
-Result<std::string> ask(const std::string& socket, control::Request request) {
+Result<std::string> ask(const std::string& socket, const control::Request& request) {
     std::string line = control::request_line(request);
     line.pop_back();
     const auto answer = transport::ask(socket, line, answer_within);
@@ -45,6 +45,7 @@ std::vector<std::string> known_sockets() {
 struct Options {
     std::vector<std::string> sockets;
     bool json = false;
+    bool cameras = false;
     double every_s = 1;
     double wait_s = 0;
 };
@@ -124,9 +125,9 @@ int watch(const Options& options) {
 
 int stop(const Options& options) {
     int code = exit_done;
+    const control::Request request = options.cameras ? control::Request::stop_cameras : control::Request::stop;
     for (const auto& socket : options.sockets)
-        if (const auto reply = ask(socket, control::Request::stop); !reply)
-            code = complain(socket + ": " + reply.error().message);
+        if (const auto reply = ask(socket, request); !reply) code = complain(socket + ": " + reply.error().message);
     return code;
 }
 
@@ -153,8 +154,10 @@ void add_status_commands(CLI::App& program, Chosen& chosen) {
         ->check(CLI::Range(0.1, 3600.0));
     watch_command->add_option("--wait", watch_options->wait_s, "Seconds to wait for a first node to answer")
         ->check(CLI::Range(0.0, 1e6));
-    add("stop", "Ask nodes to finish and end, as SIGTERM does", "eddy stop ~/.local/state/eddy/a/control.sock", stop,
-        true);
+    auto [stop_command, stop_options] = add("stop", "Ask nodes to finish and end, as SIGTERM does",
+                                            "eddy stop ~/.local/state/eddy/a/control.sock", stop, true);
+    stop_command->add_flag("--cameras", stop_options->cameras,
+                           "End their cameras only, as if the inputs ended; the nodes go on for the others");
 }
 
 }  // namespace eddy::cli

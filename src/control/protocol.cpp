@@ -1,16 +1,22 @@
 #include "src/control/protocol.hpp"
 
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "eddy/config.hpp"
+
 namespace eddy::control {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Request>, 3> words = {
-    {{"status", Request::status}, {"report", Request::report}, {"stop", Request::stop}}};
+constexpr std::array<std::pair<std::string_view, Request::Word>, 4> words = {{{"status", Request::status},
+                                                                              {"report", Request::report},
+                                                                              {"stop", Request::stop},
+                                                                              {"stop-cameras", Request::stop_cameras}}};
+constexpr std::string_view replay_speed_word = "replay-speed";
 
 constexpr size_t shown_bytes_max = 40;
 
@@ -33,6 +39,18 @@ std::string reply(const char* member, std::string_view message) {
     return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+/// `text` follows the word and the blanks after it.
+Result<Request> read_replay_speed(std::string_view text) {
+    double speed = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), speed);
+    const bool number = !text.empty() && error == std::errc{} && end == text.data() + text.size();
+    // Written so that what is no number is refused as well.
+    if (!number || !(speed > 0 && speed <= replay_speed_max))
+        return invalid(fmt::format("{}: found \"{}\", allowed: a number above 0 and at most {}", replay_speed_word,
+                                   printable(text), replay_speed_max));
+    return Request(Request::replay_speed, speed);
+}
+
 }  // namespace
 
 Result<Request> parse_request(std::string_view line) {
@@ -40,13 +58,17 @@ Result<Request> parse_request(std::string_view line) {
         return invalid(fmt::format("a request is at most {} bytes", request_bytes_max));
     const std::string_view word = trimmed(line);
     for (const auto& [name, request] : words)
-        if (word == name) return request;
-    return invalid(fmt::format("unknown request \"{}\", known are status, report and stop", printable(word)));
+        if (word == name) return Request(request);
+    const size_t blank = std::min(word.find_first_of(" \t"), word.size());
+    if (word.substr(0, blank) == replay_speed_word) return read_replay_speed(trimmed(word.substr(blank)));
+    return invalid(fmt::format("unknown request \"{}\", known are status, report, stop, stop-cameras and replay-speed",
+                               printable(word)));
 }
 
-std::string request_line(Request request) {
+std::string request_line(const Request& request) {
+    if (request.word == Request::replay_speed) return fmt::format("{} {}\n", replay_speed_word, request.speed);
     for (const auto& [name, known] : words)
-        if (known == request) return std::string(name) + "\n";
+        if (known == request.word) return std::string(name) + "\n";
     return "\n";
 }
 

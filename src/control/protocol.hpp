@@ -1,6 +1,11 @@
-// The control socket's conversation: the client sends one line with one word, the node answers one line of JSON and
-// closes. The socket itself belongs to src/transport; here are only the words.
-//   status -> eddy.status/1      report -> eddy.report/1      stop -> {"ok": "…"}      anything else -> {"error": "…"}
+// The control socket's conversation: the client sends one line, the node answers one line of JSON and closes. The
+// socket itself belongs to src/transport; here are only the words.
+//   status          -> eddy.status/1
+//   report          -> eddy.report/1
+//   stop            -> {"ok": "…"}   as SIGTERM does
+//   stop-cameras    -> {"ok": "…"}   its cameras end, as if their inputs did; the node goes on for the others
+//   replay-speed X  -> {"ok": "…"}   the next runs of a node that replays are so fast; X as [compute] replay_speed
+//   anything else   -> {"error": "…"}
 #pragma once
 
 #include <optional>
@@ -14,12 +19,20 @@ namespace eddy::control {
 /// A longer request line is refused before it is read to its end.
 inline constexpr size_t request_bytes_max = 256;
 
-enum class Request { status, report, stop };
+struct Request {
+    enum Word { status, report, stop, stop_cameras, replay_speed };
 
-/// `line` with or without its line end; blanks around the word are allowed. The error's text goes into error_reply.
+    Request(Word asked, double asked_speed = 0) : word(asked), speed(asked_speed) {}  // NOLINT: a word is a request
+
+    Word word;
+    double speed;  ///< of replay_speed: above 0, at most replay_speed_max; else 0
+    friend bool operator==(const Request&, const Request&) = default;
+};
+
+/// `line` with or without its line end; blanks around the words are allowed. The error's text goes into error_reply.
 Result<Request> parse_request(std::string_view line);
 /// What a client sends, newline included.
-std::string request_line(Request request);
+std::string request_line(const Request& request);
 
 /// Splits requests off what a socket delivers piece by piece; holds at most request_bytes_max bytes.
 class RequestReader {
