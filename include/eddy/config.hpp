@@ -57,12 +57,14 @@ struct NodeConfig {
     std::string cluster_key;  ///< empty only on loopback; from `key` or `key_file`
     std::vector<Endpoint> seeds;
     // [model]
-    std::string model_path;  ///< empty: this node only relays
+    std::string model_path;  ///< empty, and `replay` too: this node only relays
     // [compute]
     uint32_t lanes = 1;  ///< frames computed at the same time
     uint32_t threads_per_lane = 1;
     double limit = 1.0;         ///< duty cycle of a lane: share of a core it may use
     uint64_t memory_mb = 1024;  ///< weights, compiled segments, buffers
+    std::string replay;         ///< a recorded profile: nothing is computed, its times are waited; without model_path
+    double replay_speed = 1.0;  ///< its times are divided by it; above 0, at most replay_speed_max
     // [scheduler]
     PolicyKind policy = PolicyKind::layered;
     SharesKind shares = SharesKind::parameters;

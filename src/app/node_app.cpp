@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "src/app/folders.hpp"
 #include "src/app/identity.hpp"
 #include "src/app/node_runtime.hpp"
+#include "src/app/recorded_profile.hpp"
 #include "src/app/torch_runner.hpp"
 
 namespace eddy::app {
@@ -50,6 +52,28 @@ Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
     return loaded;
 }
 
+Status load_replay(RuntimeParts& parts) {
+    const NodeConfig& config = parts.config;
+    auto profile = recorded_profile(config.replay);
+    if (!profile) return profile.error();
+    auto replay = Replay::make(*profile, config.replay_speed);
+    if (!replay) return invalid(config.replay + ": " + replay.error().message);
+    if (!config.sources.empty()) {
+        const auto frame = frame_of(profile->layers.front().frontier_bytes);
+        if (!frame) return invalid(config.replay + ": layer 0 takes no camera's frame: " + frame.error().message);
+        parts.frame_width = frame->width;
+        parts.frame_height = frame->height;
+    }
+    parts.log(LogLevel::info,
+              fmt::format("replays {} at speed {}: {} layers of {}, recorded on {}; computes nothing", config.replay,
+                          config.replay_speed, profile->layers.size(), profile->model, profile->device));
+    parts.profile = std::move(*profile);
+    parts.card.name = parts.profile.model;
+    parts.replay = *replay;
+    parts.make_runner = [replay = *replay] { return make_replay_runner(replay); };
+    return success();
+}
+
 Status cannot_write_report(const std::string& path) {
     return unavailable("cannot write " + path + " (--report): " + std::strerror(errno));
 }
@@ -71,8 +95,10 @@ Status write_report(const std::string& path, const std::string& text) {
 
 Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& options, const LogFn& log) {
     std::signal(SIGPIPE, SIG_IGN);
-    if (!config.sources.empty() && config.model_path.empty())
+    if (!config.sources.empty() && config.model_path.empty() && config.replay.empty())
         return invalid("a node with a [[source]] needs [model] path: frames are captured at the model's input size");
+    if (!config.model_path.empty() && !config.replay.empty())
+        return invalid("both [model] path and [compute] replay; a node has one of the two");
     if (!options.report_path.empty())
         if (auto status = check_report_path(options.report_path); !status) return status.error();
     auto identity = take_identity(config, log);
@@ -82,7 +108,9 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
     parts.config = config;
     parts.identity = *identity;
     parts.log = log;
-    if (!config.model_path.empty()) {
+    if (!config.replay.empty()) {
+        if (auto status = load_replay(parts); !status) return status.error();
+    } else if (!config.model_path.empty()) {
         auto model = load_model(config, log);
         if (!model) return model.error();
         parts.profile = std::move(model->profile);

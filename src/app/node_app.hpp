@@ -21,8 +21,9 @@ struct RunOptions {
     std::optional<double> seconds;  ///< stop by itself after so long, counted from when it serves
 };
 
-/// Blocks: loads the model, joins, serves, until SIGINT, SIGTERM, the control socket's `stop` or `seconds`; then drains
-/// and writes the report. A second signal ends it at once. Errors are those of the start: model, port, cameras, files.
+/// Blocks: loads the model (or the profile to replay), joins, serves, until SIGINT, SIGTERM, the control socket's
+/// `stop` or `seconds`; then drains and writes the report. A second signal ends it at once. Errors are those of the
+/// start: model, port, cameras, files.
 [[nodiscard]] Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& options, const LogFn& log);
 
 }  // namespace eddy::app

@@ -20,6 +20,7 @@ NodeRuntime::~NodeRuntime() {
     if (starter_.joinable()) starter_.join();
     if (compiler_.joinable()) compiler_.join();
     cameras_.clear();
+    if (parts_.replay) parts_.replay->end();
     lanes_.clear();
     control_.reset();
     network_.reset();
@@ -48,7 +49,8 @@ Status NodeRuntime::start() {
     node::CoreConfig core = node::core_config(config);
     core.self = {parts_.identity.id, parts_.identity.incarnation, config.name, endpoint_};
     core.profile = parts_.profile;
-    core.time_scale = 1.0 / config.limit;
+    // What another device recorded says how fast this one is only together with its speed.
+    core.time_scale = 1.0 / config.limit / (parts_.replay ? parts_.replay->speed() : 1.0);
     core_ = std::make_unique<node::NodeCore>(core, parts_.identity.incarnation.value);
     loop_.on_wake([this] { drain_queues(); });
     loop_.on_stop_signal([this](int signal) { on_signal(signal); });

@@ -14,6 +14,7 @@
 #include "src/app/capture_bridge.hpp"
 #include "src/app/compute_lane.hpp"
 #include "src/app/identity.hpp"
+#include "src/app/replay_runner.hpp"
 #include "src/app/unreached_log.hpp"
 #include "src/control/protocol.hpp"
 #include "src/control/status.hpp"
@@ -34,6 +35,7 @@ struct RuntimeParts {
     uint32_t frame_width = 0;
     uint32_t frame_height = 0;
     std::function<std::unique_ptr<Runner>()> make_runner;  ///< called once per lane, on its thread
+    std::shared_ptr<Replay> replay;                        ///< what the runners replay; null: they compute
     /// Compiles runs of layers, so that lanes find them ready; called on a thread of its own, one call at a time.
     std::function<void(const std::vector<UnitRange>&)> compile;
     std::optional<metrics::ResultWriter> results;
@@ -88,6 +90,7 @@ private:
     void on_signal(int signal);
     TensorRef keep(HostTensor tensor);
     std::string answer(const std::string& line);
+    std::string set_replay_speed(double speed);
     [[nodiscard]] control::NodeStatus status() const;
     [[nodiscard]] control::RingMember ring_row(const msg::Member& member, Instant now) const;
     [[nodiscard]] std::string source_name(const SourceId& source) const;

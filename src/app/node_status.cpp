@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "eddy/real_clock.hpp"
@@ -33,10 +34,17 @@ std::string NodeRuntime::answer(const std::string& line) {
         case control::Request::report: return metrics::to_json_line(report());
         case control::Request::stop: stop("asked on the control socket"); return control::ok_reply("stopping");
         case control::Request::stop_cameras: stop_cameras(); return control::ok_reply("its cameras end");
-        case control::Request::replay_speed:
-            return control::error_reply("it does not replay: its configuration has no [compute] replay");
+        case control::Request::replay_speed: return set_replay_speed(request->speed);
     }
     return control::error_reply("not understood");
+}
+
+std::string NodeRuntime::set_replay_speed(double speed) {
+    if (!parts_.replay) return control::error_reply("it does not replay: its configuration has no [compute] replay");
+    parts_.replay->set_speed(speed);
+    const std::string told = fmt::format("it replays at speed {} from the next run on", speed);
+    parts_.log(LogLevel::info, told);
+    return control::ok_reply(told);
 }
 
 std::string NodeRuntime::source_name(const SourceId& source) const {

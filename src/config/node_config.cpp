@@ -29,6 +29,7 @@ public:
             config_.model_path = absolute(config_.model_path);
             check_file(written_.at("model", "path"), config_.model_path, problems_);
         }
+        check_replay();
         check_sources();
     }
 
@@ -109,6 +110,24 @@ private:
         return {};
     }
 
+    void check_replay() {
+        if (!written_.has("compute", "replay")) {
+            if (written_.has("compute", "replay_speed"))
+                problems_.add(written_.at("compute", "replay_speed"), "a speed without replay",
+                              "together with replay only");
+            return;
+        }
+        const Place place = written_.at("compute", "replay");
+        if (written_.has("model", "path"))
+            problems_.add(place, "both [model] path and [compute] replay", "one of the two");
+        if (config_.limit < 1)
+            problems_.add(written_.at("compute", "limit"), fmt::format("{} together with replay", config_.limit),
+                          "1, or nothing: replay_speed makes a replayed node slow");
+        if (config_.replay.empty()) return;  // told already
+        config_.replay = absolute(config_.replay);
+        check_file(place, config_.replay, problems_);
+    }
+
     void check_sources() {
         std::set<std::string> names;
         for (size_t i = 0; i < config_.sources.size(); ++i) {
@@ -118,7 +137,7 @@ private:
                               "a name that no other source of this node has");
             check_input(i, source);
         }
-        if (!config_.sources.empty() && !written_.has("model", "path"))
+        if (!config_.sources.empty() && !written_.has("model", "path") && !written_.has("compute", "replay"))
             problems_.add(written_.at("model", "path"), "nothing",
                           "the model's file, since this node has a [[source]]");
     }

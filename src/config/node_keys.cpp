@@ -73,6 +73,13 @@ std::vector<Key> work_keys() {
          to(&NodeConfig::limit)},
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
          "Bound of weights, compiled layers and buffers together, in MiB.", false, false, to(&NodeConfig::memory_mb)},
+        {"compute", "replay", TextType{}, "",
+         "For experiments, in place of [model] path: a recorded eddy.profile/1. The node computes nothing; it waits as "
+         "long as the layers took and hands on zeros of the true sizes, so it finds nothing in its frames.",
+         false, false, to(&NodeConfig::replay)},
+        {"compute", "replay_speed", NumberType{0, false, replay_speed_max}, "",
+         "With replay only: the recorded times are divided by it. Left out: 1.", false, false,
+         to(&NodeConfig::replay_speed)},
         {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"layered\"",
          "local: every frame stays at its own node. ddi: whole frames go to whoever has time. ar-mdi: each node "
          "computes its share of every frame. ms-mdi: whole here or shared round the ring, by queue lengths. layered: "

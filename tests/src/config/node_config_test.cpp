@@ -159,7 +159,7 @@ input = "rtsp://user:pass@10.0.0.9/stream"
 
 TEST_CASE("a key that no test writes is noticed here") {
     for (const KeyHelp& key : keys())
-        if (key.key != "key")  // excludes key_file
+        if (key.key != "key" && key.key.rfind("replay", 0) != 0)  // exclude key_file and path
             CHECK_MESSAGE(everything.find("\n" + key.key + " = ") != std::string::npos, key.key);
 }
 
@@ -286,6 +286,40 @@ TEST_CASE("each policy and way to share is known by its name") {
     CHECK(accepted(scratch, named + "[scheduler]\nshares = \"parameters\"\n").shares == SharesKind::parameters);
 }
 
+TEST_CASE("a node replays a profile instead of having a model, cameras or not") {
+    const Scratch scratch;
+    scratch.write("x.profile.json", "");
+    const std::string replay = named + "[compute]\nreplay = \"x.profile.json\"\n";
+    const NodeConfig config = accepted(scratch, replay + "[[source]]\nname = \"front\"\ninput = \"lavfi:x\"\n");
+    CHECK(config.replay == (scratch.folder() / "x.profile.json").string());
+    CHECK(config.replay_speed == 1.0);
+    CHECK(config.model_path.empty());
+    CHECK(accepted(scratch, named).replay.empty());
+    CHECK(accepted(scratch, replay + "replay_speed = 0.125\nlimit = 1.0\n").replay_speed == 0.125);
+    CHECK(accepted(scratch, replay + "replay_speed = 1000\n").replay_speed == replay_speed_max);
+    for (const std::string value : {"0", "-1", "nan", "1000.5"})
+        CHECK(refusal(scratch, replay + "replay_speed = " + value + "\n")
+                  .find("[compute] replay_speed: found " + value + ", allowed: a number above 0 and at most 1000") !=
+              std::string::npos);
+}
+
+TEST_CASE("a replay beside a model or a limit, a speed without one, and a profile that is not there are refused") {
+    const Scratch scratch;
+    scratch.write("m.pt", "");
+    scratch.write("x.profile.json", "");
+    const std::string replay = "[compute]\nreplay = \"x.profile.json\"\n";
+    CHECK(refusal(scratch, named + replay + "[model]\npath = \"m.pt\"\n") ==
+          "node.toml:4: [compute] replay: found both [model] path and [compute] replay, allowed: one of the two");
+    CHECK(refusal(scratch, named + replay + "limit = 0.5\n") ==
+          "node.toml:5: [compute] limit: found 0.5 together with replay, allowed: 1, or nothing: replay_speed makes a "
+          "replayed node slow");
+    CHECK(refusal(scratch, named + "[compute]\nreplay_speed = 2\n") ==
+          "node.toml:4: [compute] replay_speed: found a speed without replay, allowed: together with replay only");
+    CHECK(refusal(scratch, named + "[compute]\nreplay = \"y.json\"\n") ==
+          "node.toml:4: [compute] replay: found \"y.json\", which does not exist, allowed: a file that exists");
+    CHECK(refusal(scratch, named + "[compute]\nreplay = 5\n").find("[compute] replay: found 5") != std::string::npos);
+}
+
 TEST_CASE("a source's weight is above 0 and its priority at most 100") {
     const Scratch scratch;
     scratch.write("m.pt", "");
@@ -303,8 +337,8 @@ TEST_CASE("a source's weight is above 0 and its priority at most 100") {
 TEST_CASE("an unknown key is refused, and the likely one is named") {
     const Scratch scratch;
     CHECK(refusal(scratch, named + "[compute]\nlimmit = 0.5\n") ==
-          "node.toml:4: [compute] limmit: found an unknown key, allowed: lanes, threads_per_lane, limit, memory_mb "
-          "(did you mean limit?)");
+          "node.toml:4: [compute] limmit: found an unknown key, allowed: lanes, threads_per_lane, limit, memory_mb, "
+          "replay, replay_speed (did you mean limit?)");
     CHECK(refusal(scratch, named + "seeds = []\n").find("(seeds belongs in [cluster])") != std::string::npos);
     const std::string foreign = refusal(scratch, named + "colour = 1\n");
     CHECK(foreign.find("found an unknown key") != std::string::npos);
