@@ -10,6 +10,7 @@
 
 #include "models/torch/model.hpp"
 #include "src/app/identity.hpp"
+#include "src/app/recorded_profile.hpp"
 #include "src/cli/doctor.hpp"
 #include "src/config/node_config.hpp"
 #include "src/control/protocol.hpp"
@@ -118,19 +119,32 @@ Check advertise_check(const NodeConfig& config) {
     return well("advertise", where, config::is_loopback(told) ? "for nodes on this device only" : "is told to others");
 }
 
+/// What was found in `path`, against what the running node has.
+Check loaded_check(const std::string& path, const ContentHash& chain_hash, size_t layers, control::OwnFacts& own) {
+    const std::string hash = to_string(chain_hash);
+    if (own.status && own.status->chain_hash != hash)
+        return wrong("model", path, "the running node has loaded another one", "restart eddy-node");
+    own.chain_hash = hash;
+    return well("model", path, fmt::format("{} layers, hash {}", layers, hash.substr(0, 8)));
+}
+
+Check replay_check(const std::string& path, control::OwnFacts& own) {
+    const auto profile = app::recorded_profile(path);
+    if (!profile) return wrong("model", path, profile.error().message, "record or copy the profile again");
+    Check check = loaded_check(path, profile->chain_hash, profile->layers.size(), own);
+    if (check.ok) check.problem += "; replayed: this node computes nothing";
+    return check;
+}
+
 Check model_check(const NodeConfig& config, control::OwnFacts& own) {
+    if (!config.replay.empty()) return replay_check(config.replay, own);
     const std::string& path = config.model_path;
     if (path.empty()) return well("model", "[model] path", "none: this node only relays");
     const auto model = torch_exec::Model::load(path);
     if (!model)
         return wrong("model", path, model.error().message,
                      "make it again or copy it from a node where it works; `eddy model inspect` shows more");
-    const std::string chain_hash = to_string((*model)->chain_hash());
-    if (own.status && own.status->chain_hash != chain_hash)
-        return wrong("model", path, "the running node has loaded another one", "restart eddy-node");
-    own.chain_hash = chain_hash;
-    return well("model", path,
-                fmt::format("{} layers, hash {}", (*model)->chain().layers().size(), own.chain_hash.substr(0, 8)));
+    return loaded_check(path, (*model)->chain_hash(), (*model)->chain().layers().size(), own);
 }
 
 }  // namespace

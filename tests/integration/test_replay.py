@@ -46,6 +46,9 @@ class Replay(Story):
         until(lambda: all(member["chain_hash"] for member in a.status()["ring"]), "a knows the others' models")
         self.assertEqual({member["chain_hash"] for member in a.status()["ring"]}, {"5a" * 32})
         self.assertEqual(a.status()["model"], "toy")
+        doctor = run(EDDY, "doctor", "--config", a.config)
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        self.assertIn(f"{LAYERS} layers, hash 5a5a5a5a; replayed", doctor.stdout)
         a.done_with("front")
         b.done_with("back")
         reports = [self.stops_well(node) for node in (a, b, c)]
