@@ -38,8 +38,9 @@ ClassCosts class_costs(const ClassInputs& inputs, uint16_t layers) {
     std::copy(inputs.cuts.begin(), inputs.cuts.end(), costs.cut.begin());
     costs.cut[classes] = layers;
 
+    const double overhead_s = inputs.computes ? run_overhead * inputs.before_s.back() : 0;
     const auto run_s = [&](size_t from, size_t to) {
-        return std::max(shortest_s, inputs.before_s[to] - inputs.before_s[from]);
+        return std::max(shortest_s, inputs.before_s[to] - inputs.before_s[from] + overhead_s);
     };
     std::array<double, classes_max> after_hop_s{};
     const auto hop_s = [&](size_t c) { return std::max(shortest_s, inputs.transfer_s[c]); };

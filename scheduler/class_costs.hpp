@@ -4,7 +4,7 @@
 //
 //   D_n(l) = min( min over l' of t_n(l, l') + D_n(l'),  x_n(l) + D_{n+1}(l) ),   D(end) = 0
 //
-// t_n: compute time, x_n: transfer time to the successor; D needs no global view, as every node tells its own to its
+// t_n: compute time (with run_overhead), x_n: transfer time to the successor; D needs no global view, as every node tells its own to its
 // predecessor. (EDCNC's bias: Feng, Llorca, Tulino, Molisch, arXiv 1708.09561.)
 #pragma once
 
@@ -21,6 +21,11 @@ inline constexpr size_t classes_max = remaining_max;
 
 /// How many frames a frame's whole model time weighs: V = bias_frames / T. Backlogs are in frames, D in seconds.
 inline constexpr double bias_frames = 2;
+
+/// What a run costs beyond its layers, as a part of the whole model's time: handing over between threads, tensors made
+/// dense, caches gone cold. Without it a frame was divided into as many runs as there are cuts, since all ways to its end
+/// looked equally good; real devices lost a fifth of their time by it.
+inline constexpr double run_overhead = 0.02;
 
 /// What the constants are computed from. Times in seconds.
 struct ClassInputs {
@@ -42,7 +47,7 @@ struct ClassCosts {
     std::array<std::array<Action, classes_max + 1>, classes_max> run{};  ///< [from][to]
     std::array<float, classes_max> fastest_run{};                        ///< the highest per_s of all runs from there
     std::array<Action, classes_max> hop{};
-    double model_s = 0;                             ///< the whole model, here; infinite: it is not here
+    double model_s = 0;                             ///< the whole model in one run; infinite: it is not here
     std::array<double, classes_max> remaining_s{};  ///< D; infinite: not from here
 
     /// The class of a frame that resumes at this layer: the last cut at or before it.

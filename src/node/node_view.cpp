@@ -115,8 +115,8 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     const uint16_t layers = costs_.layers();
     for (size_t i = 1; policy_->uses_cuts() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
         const auto layer = static_cast<uint16_t>(i * layers / std::min<size_t>(remaining_max, layers));
-        list.push_back(
-            {layer, from_seconds(clock_.seconds(layer, layers)), prices_.lane_price(clock_.seconds(layer, layers))});
+        const double takes_s = clock_.seconds(layer, layers) + scheduler::run_overhead * clock_.seconds(0, layers);
+        list.push_back({layer, from_seconds(takes_s), prices_.lane_price(takes_s)});
     }
     return list;
 }
@@ -199,7 +199,7 @@ void NodeCore::refresh_workers() {
             continue;
         scheduler::Worker worker;
         worker.node = peer;
-        worker.model_s = link.state().gamma_s_per_parameter * parameters;
+        worker.model_s = link.state().gamma_s_per_parameter * parameters * (1 + scheduler::run_overhead);
         worker.transfer_s = static_cast<double>(costs_.frontier_bytes(0)) / bandwidth(link);
         link.each_backlog(now_, [&](const SourceId& source, uint16_t, uint32_t frames) {
             if (source.node != config_.self.id) worker.backlog += frames;

@@ -54,6 +54,10 @@ size_t class_at(const std::vector<uint16_t>& cuts, uint16_t layer) {
     return c;
 }
 
+double run_s(const ClassInputs& node, size_t from, size_t to) {
+    return node.before_s[to] - node.before_s[from] + run_overhead * node.before_s.back();
+}
+
 /// The shortest of all ways from cut `c` of node `n`: every run and every hop is tried. The next node takes a frame for
 /// one at its own last cut at or before it, as far as its D is known from there.
 double shortest_way_s(const std::vector<ClassInputs>& nodes, size_t n, size_t c) {
@@ -61,7 +65,7 @@ double shortest_way_s(const std::vector<ClassInputs>& nodes, size_t n, size_t c)
     if (c == node.cuts.size()) return 0;
     double best = endless;
     for (size_t to = c + 1; node.computes && to <= node.cuts.size(); ++to)
-        best = std::min(best, node.before_s[to] - node.before_s[c] + shortest_way_s(nodes, n, to));
+        best = std::min(best, run_s(node, c, to) + shortest_way_s(nodes, n, to));
     if (node.transfer_s.empty() || n + 1 == nodes.size()) return best;
     for (size_t there = class_at(nodes[n + 1].cuts, node.cuts[c]) + 1; there-- > 0;) {
         const double after = shortest_way_s(nodes, n + 1, there);
@@ -101,7 +105,7 @@ TEST_CASE("a bias is V times the time lost, none along a shortest way, and what 
             node.next.push_back({layer, from_ms(number(100)), 0});
         const ClassCosts costs = class_costs(node, layers);
         const auto& d = costs.remaining_s;
-        const double whole_s = node.computes ? node.before_s.back() : d[0];
+        const double whole_s = node.computes ? run_s(node, 0, node.cuts.size()) : d[0];
         const auto right = [&](const ClassCosts::Action& action, size_t c, double takes_s, double after_s) {
             RC_ASSERT(action.bias <= 0);
             if (after_s == endless || takes_s == endless) {
@@ -120,14 +124,14 @@ TEST_CASE("a bias is V times the time lost, none along a shortest way, and what 
                           return a.per_s < b.per_s;
                       })->per_s);
             for (size_t to = c + 1; to <= costs.classes; ++to) {
-                const double takes_s = node.computes ? node.before_s[to] - node.before_s[c] : endless;
+                const double takes_s = node.computes ? run_s(node, c, to) : endless;
                 least = std::min(least, right(costs.run[c][to], c, takes_s, to < costs.classes ? d[to] : 0));
             }
             const double takes_s = node.transfer_s.empty() ? endless : node.transfer_s[c];
             least = std::min(least, right(costs.hop[c], c, takes_s, remaining_at(node.next, node.cuts[c])));
             RC_ASSERT((d[c] == endless ? least == endless : std::abs(least) < 1e-5));
         }
-        RC_ASSERT(costs.model_s == (node.computes ? node.before_s.back() : endless));
+        RC_ASSERT(costs.model_s == (node.computes ? run_s(node, 0, node.cuts.size()) : endless));
     }));
 }
 

@@ -30,13 +30,18 @@ Prices prices_of(double lane, double link) {
     return prices;
 }
 
-/// `classes` cuts at equal distances, frames half as large at each.
+/// A run of so many of `classes` equal pieces of the model, as a part of the run of all.
+double part_of(size_t pieces, size_t classes) {
+    return (static_cast<double>(pieces) / static_cast<double>(classes) + run_overhead) / (1 + run_overhead);
+}
+
+/// `classes` cuts at equal distances, frames half as large at each; the whole model in one run takes model_s.
 Board board_of(size_t classes, bool computes = true, bool link = true) {
     ClassInputs inputs;
     inputs.computes = computes;
     for (size_t c = 0; c < classes; ++c) inputs.cuts.push_back(static_cast<uint16_t>(c));
     for (size_t c = 0; computes && c <= classes; ++c)
-        inputs.before_s.push_back(model_s * static_cast<double>(c) / static_cast<double>(classes));
+        inputs.before_s.push_back(model_s / (1 + run_overhead) * static_cast<double>(c) / static_cast<double>(classes));
     for (size_t c = 0; link && c < classes; ++c) inputs.transfer_s.push_back(frame_s / (1U << c));
     if (link) inputs.next = {{0, from_seconds(model_s), 0}};
     Board board;
@@ -53,10 +58,10 @@ double cheapest(const Prices& prices, const Board& board, size_t c) {
     double best = std::numeric_limits<double>::infinity();
     if (board.costs.hop[c].per_s > 0) best = hop_of(prices, c) + board.next_price[c];
     if (board.costs.run[c][end].per_s == 0) return best;
-    const double cut_frames = prices.lane_per_s() * model_s / static_cast<double>(end);
-    best = std::min(best, std::max(0.0, cut_frames * static_cast<double>(end - c) - ready_frames));
+    const double model_frames = prices.lane_per_s() * model_s;
+    best = std::min(best, std::max(0.0, model_frames * part_of(end - c, end) - ready_frames));
     for (size_t to = c + 1; to < end; ++to)
-        best = std::min(best, cut_frames * static_cast<double>(to - c) + cheapest(prices, board, to));
+        best = std::min(best, model_frames * part_of(to - c, end) + cheapest(prices, board, to));
     return best;
 }
 

@@ -112,10 +112,11 @@ TEST_CASE("no policy exceeds the bound, on links that bind or not, ring or direc
             for (const ExperimentLinks links : {ExperimentLinks::ring, ExperimentLinks::direct}) {
                 Experiment experiment = short_experiment(3, {15, 45}, mbit_per_s);
                 experiment.links = links;
-                experiment.window_s = 30;
+                experiment.window_s = 60;
                 const ExperimentRun made = run(experiment, policy);
-                // What was begun before the window ends in it: a frame or two.
-                CHECK(fraction_of_bound(made, bounds_of(experiment, policy)) <= 1 + 2 / (30 * 10.0));
+                // What was begun before the window ends in it: a frame or two, more where they wait for slow links.
+                const double before = mbit_per_s < 100 ? 8 : 2;
+                CHECK(fraction_of_bound(made, bounds_of(experiment, policy)) <= 1 + before / (60 * 10.0));
                 CHECK(made.lost == 0);
             }
 }
