@@ -1,7 +1,4 @@
 // What a run is measured against: planner/capacity.hpp on the experiment as it is in its window.
-#include <algorithm>
-#include <cmath>
-
 #include "planner/capacity.hpp"
 #include "sim/experiment_run.hpp"
 #include "sim/simulation.hpp"
@@ -33,9 +30,7 @@ Result<ExperimentBounds> experiment_bounds(const Experiment& original, const Mod
         bounds.bound_per_s.push_back(source.rate_per_s * bounds.theta);
     }
     bounds.optimum_per_s = optimum->operation.throughput_per_s;
-    const bool finite = std::all_of(experiment.sources.begin(), experiment.sources.end(),
-                                    [](const ExperimentSource& source) { return source.frames.has_value(); });
-    if (!finite) return bounds;
+    if (!is_finite(experiment)) return bounds;
     const auto makespan = planner::makespan_bound(experiment, profile, wire);
     if (!makespan) return makespan.error();
     bounds.makespan_s = makespan->makespan_s;
@@ -49,20 +44,6 @@ Result<Experiment> at_load(const Experiment& experiment, const ModelProfile& pro
     Experiment scaled = experiment;
     for (ExperimentSource& source : scaled.sources) source.rate_per_s *= capacity->theta * load;
     return scaled;
-}
-
-double fraction_of_bound(const ExperimentRun& run, const ExperimentBounds& bounds) {
-    double least = std::numeric_limits<double>::infinity();
-    for (size_t j = 0; j < run.sources.size(); ++j)
-        least = std::min(least, run.sources[j].throughput_per_s / bounds.bound_per_s[j]);
-    return least;
-}
-
-double share_error(const ExperimentRun& run, const ExperimentBounds& bounds) {
-    double most = 0;
-    for (size_t j = 0; j < run.sources.size(); ++j)
-        most = std::max(most, std::abs(run.sources[j].throughput_per_s / bounds.optimum_per_s[j] - 1));
-    return most;
 }
 
 }  // namespace eddy::sim

@@ -41,24 +41,6 @@ bool computes(const ExperimentDevice& device, const ModelProfile& profile) {
     return device.has_model && weights <= device.memory_mb << 20;
 }
 
-CompletionFigures figures_of(std::vector<double>& values) {
-    CompletionFigures figures;
-    if (values.empty()) return figures;
-    std::sort(values.begin(), values.end());
-    const auto rank = [&](double part) {
-        const double place = std::ceil(part * static_cast<double>(values.size()));
-        return values[static_cast<size_t>(std::max(place, 1.0)) - 1];
-    };
-    figures.count = values.size();
-    for (const double value : values) figures.mean += value;
-    figures.mean /= static_cast<double>(values.size());
-    figures.p50 = rank(0.50);
-    figures.p95 = rank(0.95);
-    figures.p99 = rank(0.99);
-    figures.max = values.back();
-    return figures;
-}
-
 class Run {
 public:
     Run(const Experiment& experiment, const ModelProfile& profile, PolicyKind policy, uint64_t seed,
@@ -92,7 +74,7 @@ public:
         for (size_t d = 0; d < experiment_.devices.size(); ++d) busy_before_.push_back(sim_.busy(d));
         run_to(window_ends_);
         measure_busy();
-        if (!finite()) end_sources();
+        if (!is_finite(experiment_)) end_sources();
         drain();
         finish();
         return std::move(report_);
@@ -156,11 +138,6 @@ private:
             if (!sources_of_[d].empty()) sim_.start_cameras(d);
     }
 
-    [[nodiscard]] bool finite() const {
-        return std::all_of(experiment_.sources.begin(), experiment_.sources.end(),
-                           [](const ExperimentSource& source) { return source.frames.has_value(); });
-    }
-
     /// Samples on the way.
     void run_to(Instant end) {
         while (sim_.now() < end) {
@@ -190,17 +167,8 @@ private:
     void note(size_t source, const Outcome& outcome) {
         SourceFigures& figures = report_.sources[source];
         last_outcome_ = sim_.now();
-        switch (outcome.state) {
-            case FrameState::completed: ++figures.completed; break;
-            case FrameState::failed:
-                ++figures.failed;
-                ++figures.failed_by_reason[outcome.reason];
-                break;
-            case FrameState::dropped:
-                ++figures.dropped;
-                ++figures.dropped_by_reason[outcome.reason];
-                break;
-        }
+        figures.count(outcome.state, outcome.reason);
+        if (outcome.state == FrameState::completed) report_.hops += outcome.hops;
         const bool inside = sim_.now() > window_begins_ && sim_.now() <= window_ends_;
         if (inside && outcome.state == FrameState::completed)
             completion_ms_[source].push_back(to_ms(outcome.completion));
@@ -218,11 +186,15 @@ private:
             sample.completed.push_back(tally.completed - completed_before_[j]);
             completed_before_[j] = tally.completed;
         }
-        for (size_t d = 0; d < experiment_.devices.size(); ++d)
+        for (size_t d = 0; d < experiment_.devices.size(); ++d) {
+            uint64_t in_queues = 0;
             for (const auto& lengths : sim_.core(d).queue_lengths()) {
                 sample.in_reservoirs += lengths.reservoir;
-                sample.in_queues += uint64_t{lengths.local} + lengths.distributed + lengths.outbox;
+                in_queues += uint64_t{lengths.local} + lengths.distributed + lengths.outbox;
             }
+            sample.in_queues += in_queues;
+            sample.queues_by_node.push_back(in_queues);
+        }
         report_.samples.push_back(std::move(sample));
         if (options_.progress) options_.progress(report_.samples.back().at_s);
     }
@@ -234,7 +206,7 @@ private:
     }
 
     void finish() {
-        bool all = finite();
+        bool all = is_finite(experiment_);
         for (size_t j = 0; j < places_.size(); ++j) {
             SourceFigures& figures = report_.sources[j];
             const SourceTally& tally = sim_.tally(places_[j].first, places_[j].second);
@@ -242,39 +214,13 @@ private:
             report_.lost += tally.captured - tally.settled();
             report_.duplicated += tally.duplicated;
             all = all && tally.captured == *experiment_.sources[j].frames && tally.settled() == tally.captured;
-            figures.completion_ms = figures_of(completion_ms_[j]);
+            figures.completion_ms = completion_figures(std::move(completion_ms_[j]));
             figures.throughput_per_s = static_cast<double>(figures.completion_ms.count) / report_.window_s;
         }
         report_.ended_s = to_seconds(last_outcome_ - begun_);
         if (all) report_.makespan_s = report_.ended_s;
-        fit_backlog();
-    }
-
-    void fit_backlog() {
-        std::vector<const ExperimentSample*> inside;
-        for (const ExperimentSample& sample : report_.samples)
-            if (sample.at_s >= report_.window_from_s && sample.at_s <= report_.window_from_s + report_.window_s)
-                inside.push_back(&sample);
-        if (inside.size() < 3) return;
-        const auto mean_of = [&](size_t from, size_t to, auto value) {
-            double sum = 0;
-            for (size_t i = from; i < to; ++i) sum += value(*inside[i]);
-            return sum / static_cast<double>(to - from);
-        };
-        const auto at = [](const ExperimentSample& sample) { return sample.at_s; };
-        const auto backlog = [](const ExperimentSample& sample) { return static_cast<double>(sample.backlog); };
-        const double at_mean = mean_of(0, inside.size(), at);
-        const double backlog_mean = mean_of(0, inside.size(), backlog);
-        double with = 0;
-        double square = 0;
-        for (const auto* sample : inside) {
-            with += (at(*sample) - at_mean) * (backlog(*sample) - backlog_mean);
-            square += (at(*sample) - at_mean) * (at(*sample) - at_mean);
-        }
-        report_.backlog_slope_per_s = with / square;
-        const size_t third = inside.size() / 3;
-        report_.backlog_first_third = mean_of(0, third, backlog);
-        report_.backlog_last_third = mean_of(inside.size() - third, inside.size(), backlog);
+        for (size_t d = 0; d < experiment_.devices.size(); ++d) report_.runs += sim_.core(d).counters().jobs;
+        fit_backlog(report_);
     }
 
     const Experiment& experiment_;
@@ -294,27 +240,8 @@ private:
 
 }  // namespace
 
-double ExperimentBounds::total_per_s() const {
-    double total = 0;
-    for (const double rate : bound_per_s) total += rate;
-    return total;
-}
-
-double ExperimentRun::throughput_per_s() const {
-    double total = 0;
-    for (const SourceFigures& source : sources) total += source.throughput_per_s;
-    return total;
-}
-
 std::vector<PolicyKind> runnable_policies() {
     return {PolicyKind::local, PolicyKind::ddi, PolicyKind::ar_mdi, PolicyKind::ms_mdi, PolicyKind::layered};
-}
-
-double window_from_s(const Experiment& experiment) {
-    double from_s = experiment.warm_up_s;
-    for (const ExperimentChange& change : experiment.changes)
-        if (change.at_s > from_s && change.at_s < from_s + experiment.window_s) from_s = change.at_s;
-    return from_s;
 }
 
 Result<ExperimentRun> run_experiment(const Experiment& experiment, const ModelProfile& profile, PolicyKind policy,

@@ -34,6 +34,17 @@ struct SourceConfig {
 
 /// Which rule decides what a node works on; scheduler/ has each one's paper.
 enum class PolicyKind : uint8_t { local, ddi, ar_mdi, ms_mdi, layered };
+/// As users write it.
+constexpr const char* name_of(PolicyKind policy) {
+    switch (policy) {
+        case PolicyKind::local: return "local";
+        case PolicyKind::ddi: return "ddi";
+        case PolicyKind::ar_mdi: return "ar-mdi";
+        case PolicyKind::ms_mdi: return "ms-mdi";
+        case PolicyKind::layered: return "layered";
+    }
+    return "";
+}
 /// By what ar-mdi and ms-mdi share out a model: its parameters (the papers), or its layers' measured times.
 enum class SharesKind : uint8_t { parameters, measured };
 

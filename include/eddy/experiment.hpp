@@ -45,6 +45,12 @@ struct ExperimentLinkBetween {
 /// Which pairs may carry frames: each device to its successor, or all to all.
 enum class ExperimentLinks : uint8_t { ring, direct };
 
+/// How the lab's devices compute; the simulator and the bound do not ask.
+enum class ExperimentCompute : uint8_t {
+    replayed,  ///< each run of layers takes as long as the recorded profile says, and its tensors have their true sizes
+    real,      ///< LibTorch, under a processor quota
+};
+
 /// One `[[source]]`.
 struct ExperimentSource {
     std::string name;
@@ -74,6 +80,7 @@ struct Experiment {
     std::string title;    ///< one line for people
     std::string profile;  ///< absolute path of a recorded `eddy.profile/1`; empty: `model` is to be profiled
     std::string model;    ///< absolute path of a TorchScript file, or empty
+    ExperimentCompute compute = ExperimentCompute::replayed;
     double warm_up_s = 10;
     double window_s = 60;  ///< figures are of this span, after warm_up_s; a finite batch also runs to its end
     ExperimentLinks links = ExperimentLinks::ring;

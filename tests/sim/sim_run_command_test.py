@@ -15,7 +15,7 @@ EDDY = Path(os.environ.get("EDDY_BINARY_DIR", ROOT / "build" / "release")) / "bi
 EXPERIMENTS = ROOT / "configs" / "experiments"
 SHORT = ["--warm-up-s", "2", "--window-s", "6"]
 PROMISED = ("policy seed window_s makespan_s makespan_bound_s throughput_per_s bound_per_s fraction_of_bound sources "
-            "nodes lost duplicated").split()
+            "nodes lost duplicated runs_per_frame hops_per_frame").split()
 ENDLESS = """
 [experiment]
 profile = "{profile}"
@@ -88,6 +88,23 @@ class SimRun(unittest.TestCase):
         self.assertEqual([second["at_s"] for second in seconds][:8], [1, 2, 3, 4, 5, 6, 7, 8])
         inside = sum(sum(second["completed"]) for second in seconds if 2 < second["at_s"] <= 8)
         self.assertAlmostEqual(inside / 6, run["throughput_per_s"])
+        for second in seconds:
+            self.assertEqual(sum(second["in_queues_by_node"]), second["in_queues"])
+        percentiles = run["sources"][0]["completion_ms_quantiles"]
+        self.assertEqual(len(percentiles), 101)
+        self.assertEqual(percentiles, sorted(percentiles))
+        self.assertEqual(percentiles[50], run["sources"][0]["completion_ms"]["p50"])
+
+    def test_a_part_of_the_frames_takes_a_part_of_the_time(self):
+        fig3 = EXPERIMENTS / "fig3-two.toml"
+        whole, = self.figures(fig3, "--policy", "local", *SHORT)
+        part, = self.figures(fig3, "--policy", "local", "--frames-part", "0.1", *SHORT)
+        self.assertEqual([source["captured"] for source in part["sources"]], [250, 750])
+        self.assertAlmostEqual(part["makespan_s"], whole["makespan_s"] / 10, delta=0.5)
+
+    def test_local_frames_are_one_run_each_and_do_not_move(self):
+        run, = self.figures(EXPERIMENTS / "fig3-two.toml", "--policy", "local", "--frames-part", "0.1", *SHORT)
+        self.assertEqual((run["runs_per_frame"], run["hops_per_frame"]), (1, 0))
 
     def test_a_load_is_a_part_of_the_bound(self):
         run, = self.figures(self.experiment(rate=400), "--load", "0.5", "--policy", "local", *SHORT)
@@ -126,6 +143,7 @@ class SimRun(unittest.TestCase):
             (["--load", "0"], "--load"), (["--load", "nan"], "--load"), (["--load", "1e9"], "--load"),
             (["--window-s", "0"], "--window-s"), (["--window-s", "nan"], "--window-s"),
             (["--window-s", "1e300"], "--window-s"), (["--warm-up-s", "-1"], "--warm-up-s"),
+            (["--frames-part", "0"], "--frames-part"), (["--frames-part", "1.5"], "--frames-part"),
             (["--links", "star"], "star"), (["--no-such-flag"], "--no-such-flag"),
         ):
             with self.subTest(arguments):

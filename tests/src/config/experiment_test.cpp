@@ -29,6 +29,7 @@ TEST_CASE("a profile, a device and a source are enough, and the rest are the def
     CHECK(experiment.profile == (folder.scratch.folder() / "p.json").string());
     CHECK(experiment.model.empty());
     CHECK(experiment.warm_up_s == defaults.warm_up_s);
+    CHECK(experiment.compute == ExperimentCompute::replayed);
     CHECK(experiment.window_s == defaults.window_s);
     CHECK(experiment.links == defaults.links);
     CHECK(experiment.link == defaults.link);
@@ -83,6 +84,7 @@ const std::string everything = R"(
 [experiment]
 title = "All of it"
 model = "models/../models/m.pt"
+compute = "real"
 warm_up_s = 0
 window_s = 61.5
 links = "direct"
@@ -140,6 +142,7 @@ TEST_CASE("every key of an experiment reaches its member") {
     CHECK(experiment.title == "All of it");
     CHECK(experiment.profile.empty());
     CHECK(experiment.model == (folder.scratch.folder() / "models/m.pt").string());
+    CHECK(experiment.compute == ExperimentCompute::real);
     CHECK(experiment.warm_up_s == 0);
     CHECK(experiment.window_s == 61.5);
     CHECK(experiment.links == ExperimentLinks::direct);
