@@ -19,7 +19,7 @@ ROOMS = {
     "src/control": [],
     "src/config": [],
     "models/torch": ["models/graph"],
-    "lab": ["src/config"],
+    "lab": ["src/config", "src/metrics", "src/control"],
 }
 EVERY_ROOM = [*ROOMS, "src/app", "src/cli"]
 ROOMS["src/app"] = [room for room in EVERY_ROOM if room not in ("sim", "lab", "src/cli")]
