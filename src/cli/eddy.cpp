@@ -51,6 +51,8 @@ int main(int argc, char** argv) {
     add_sim_scenario_commands(program, chosen);
     add_doctor_command(program, chosen);
     add_plan_commands(program, chosen);
+    add_lab_commands(program, chosen);
+    add_lab_plot_command(program, chosen);
     program.footer(
         "Every command has --help with an example; those that print a table take --json.\n"
         "To begin with:\n"
