@@ -37,7 +37,7 @@ LIBRARIES = [
     (r"openssl/", ["src/transport"], "src/transport authenticates"),
     (r"torch/|ATen/|c10/|caffe2/", ["models/torch", "bench"], "the ports of models/torch, or models/graph for the graph"),
     (r"libav\w+/|libsw\w+/", ["src/camera"], "src/camera's frames are eddy::HostTensor"),
-    (r"toml\+\+/|toml\.hpp", ["src/config", "lab"], "src/config reads TOML"),
+    (r"toml\+\+/|toml\.hpp", ["src/config"], "src/config reads TOML"),
     (r"nlohmann/", ["src/metrics", "src/control", "src/app", "src/cli", "models/torch", "lab", "bench"], "an adapter turns JSON into plain structs"),
     (r"CLI/", ["src/cli", "bench"], "src/cli reads command lines"),
     (r"spdlog/", ["src/app", "src/cli"], "the port eddy/log.hpp"),
