@@ -23,7 +23,7 @@ namespace eddy::torch_exec {
 
 struct ExecutorOptions {
     uint32_t threads = 1;            ///< of this lane; set for each thread that runs it
-    uint32_t fuse_after_runs = 4;    ///< a run met this often is compiled as one unit
+    uint32_t fuse_after_runs = 64;   ///< a run met this often is compiled as one unit
     double fuse_bytes_share = 0.75;  ///< of the cache's bytes: above it, fused runs must displace others
 };
 
