@@ -180,7 +180,7 @@ TEST_CASE("Work in a child keeps no file of its parent's open, so that a lock en
     int ready[2];
     REQUIRE(::pipe(ready) == 0);
     {
-        const Fd lock(::open(folder.file("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        Fd lock(::open(folder.file("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
         REQUIRE(::flock(lock.get(), LOCK_EX | LOCK_NB) == 0);
         auto inside = Inside::start({}, []() -> std::string {
             for (;;) ::pause();
