@@ -106,9 +106,9 @@ TEST_CASE("Processes are in their groups, which have the quota and the limit, an
             return groups->kind() == "cgroup v2" ? text_of(group + "/cpu.max") : text_of(group + "/cpu.cfs_quota_us");
         };
         const std::string before = quota();
-        CHECK(before.starts_with("1250"));
+        CHECK(before.starts_with("5000"));
         CHECK(groups->set_quota(3, 0.5).ok());
-        CHECK(quota().starts_with("2500"));
+        CHECK(quota().starts_with("10000"));
         CHECK_FALSE(groups->set_quota(4, 0.5).ok());
         CHECK_FALSE(groups->add(3, 0.25, uint64_t{64} << 20).ok());
 

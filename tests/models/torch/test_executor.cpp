@@ -189,7 +189,7 @@ TEST_CASE("lanes share one cache") {
     std::vector<std::thread> lanes;
     for (size_t lane = 0; lane < 2; ++lane)
         lanes.emplace_back([&, lane] {
-            Executor executor(bench.cache, {});
+            Executor executor(bench.cache, {.fuse_after_runs = 3});
             double worst = 0;
             for (int run = 0; run < 8; ++run) {
                 auto result = executor.run(0, bench.layers, std::vector<HostTensor>{bench.frame});
