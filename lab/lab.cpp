@@ -127,7 +127,10 @@ Status Lab::Impl::open() {
     folder.emplace(std::move(*made));
     if (options.keep)
         if (auto kept = folder->keep(); !kept) return kept;
-    std::ofstream(folder->path() / "profile.json") << options.profile_json;
+    std::ofstream profile(folder->path() / "profile.json");
+    profile << options.profile_json;
+    profile.close();
+    if (!profile) return unavailable("cannot write " + (folder->path() / "profile.json").string());
     auto planned = make_plan(experiment, plan_options(PolicyKind::layered, SharesKind::parameters));
     if (!planned) return planned.error();
     plan = std::move(*planned);
@@ -291,6 +294,7 @@ Status Lab::Impl::apply_changes(Nodes& nodes, double at_s, size_t& next) {
     for (; next < experiment.changes.size() && experiment.changes[next].at_s <= at_s; ++next) {
         const ExperimentChange& change = experiment.changes[next];
         const ExperimentDevice& device = experiment.devices[change.device];
+        if (!computes(change.device)) continue;  // it only relays, at any speed
         auto changed = real() ? groups->set_quota(change.device, quota_of(device, change.speed, plan.quota_factor))
                               : nodes.tell(change.device, fmt::format("replay-speed {}", change.speed));
         if (!changed) return changed;
@@ -363,6 +367,9 @@ Result<LabRun> Lab::Impl::run(PolicyKind policy, SharesKind shares) {
     if (options.isolated) prepared.cluster_key = random_key();
     const auto planned = make_plan(experiment, prepared);
     if (!planned) return planned.error();
+    // An earlier policy's run may have ended with changed speeds.
+    for (size_t d = 0; groups && d < plan.devices.size(); ++d)
+        if (auto set = groups->set_quota(d, plan.devices[d].quota_cores); !set) return set.error();
     if (auto measured = measure_links(made); !measured) return measured.error();
     made.model_s.assign(experiment.devices.size(), 0);
     made.profiles.resize(experiment.devices.size());

@@ -134,6 +134,10 @@ Result<LabPlan> make_plan(const Experiment& experiment, const PlanOptions& optio
     if (real && !options.isolated && !experiment.changes.empty())
         return unsupported(
             "a [[change]] of a device's speed needs a processor quota, and so root; or compute = \"replayed\"");
+    for (const ExperimentSource& source : experiment.sources)
+        if (const ExperimentDevice& device = experiment.devices[source.device]; !device.has_model)
+            return unsupported(fmt::format("source {} is on {}, which only relays: attach it to another device",
+                                           source.name, device.name));
     LabPlan plan;
     if (real) plan.quota_factor = quota_factor_of(experiment, options.cores);
     for (size_t d = 0; d < experiment.devices.size(); ++d) {

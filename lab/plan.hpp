@@ -43,7 +43,8 @@ struct LabPlan {
     double quota_factor = 1;
 };
 
-/// Error `unsupported`: a change that nodes without a control group of their own cannot follow.
+/// Error `unsupported`: a source on a device without the model; a change that nodes without a control group of their
+/// own cannot follow.
 [[nodiscard]] Result<LabPlan> make_plan(const Experiment& experiment, const PlanOptions& options);
 
 /// Cores a device may use at a speed.

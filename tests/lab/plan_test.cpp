@@ -73,6 +73,14 @@ TEST_CASE("a device that only relays neither replays nor has a model") {
     }
 }
 
+TEST_CASE("a source on a device that only relays is refused, with both names") {
+    Experiment experiment = devices_of({1, 1});
+    experiment.devices[0].has_model = false;
+    const auto refused = make_plan(experiment, options_of(2));
+    REQUIRE(!refused);
+    CHECK(refused.error().message.find("walk is on d1") != std::string::npos);
+}
+
 TEST_CASE("a device that computes has the model and a quota of its speed times its lanes") {
     Experiment experiment = devices_of({0.2, 0.3});
     experiment.compute = ExperimentCompute::real;
