@@ -73,6 +73,10 @@ std::vector<NodeRecords> steady() {
 TEST_CASE("the experiment's clock begins when the first frame of all was captured") {
     CHECK(*begun_unix_s(steady()) == doctest::Approx(epoch).epsilon(1e-12));
     CHECK(!begun_unix_s(std::vector<NodeRecords>(3)));
+    auto disordered = steady();
+    std::reverse(disordered[0].results.begin(), disordered[0].results.end());
+    disordered[1].results.clear();
+    CHECK(*begun_unix_s(disordered) == doctest::Approx(epoch).epsilon(1e-12));
 }
 
 TEST_CASE("throughput and completion times are of the window, counts are of the whole run") {

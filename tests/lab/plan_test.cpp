@@ -94,7 +94,7 @@ TEST_CASE("a device that computes has the model and a quota of its speed times i
 }
 
 TEST_CASE("where the machine cannot give all quotas, all are scaled by one factor") {
-    rc::check("quotas fit the machine, keep their proportions, and no lane has more than a core", [] {
+    CHECK(rc::check("quotas fit the machine, keep their proportions, and no lane has more than a core", [] {
         const auto speeds = *rc::gen::container<std::vector<double>>(
             *rc::gen::inRange<size_t>(1, 8), rc::gen::map(rc::gen::inRange(1, 400), [](int x) { return x / 100.0; }));
         const double cores = *rc::gen::inRange(1, 9);
@@ -114,7 +114,7 @@ TEST_CASE("where the machine cannot give all quotas, all are scaled by one facto
         const double fastest = *std::max_element(speeds.begin(), speeds.end());
         const bool fits = asked <= cores * promised_share && fastest <= 1;
         RC_ASSERT((plan.quota_factor == 1) == fits);
-    });
+    }));
 }
 
 TEST_CASE("a device that will become faster gets what it can then have, from the beginning on") {
@@ -161,7 +161,7 @@ TEST_CASE("cameras wait for the whole ring, and each is at its own device") {
 }
 
 TEST_CASE("eddy-node reads a node's file as what it was made from") {
-    rc::check("written, read and written again it is the same text", [] {
+    CHECK(rc::check("written, read and written again it is the same text", [] {
         Experiment experiment = devices_of({0.25, 1});
         if (*rc::gen::arbitrary<bool>()) experiment.compute = ExperimentCompute::real;
         ExperimentSource& source = experiment.sources[0];
@@ -192,7 +192,7 @@ TEST_CASE("eddy-node reads a node's file as what it was made from") {
             RC_ASSERT(node_file(*read) == text);
             RC_ASSERT(read->policy == options.policy);
         }
-    });
+    }));
 }
 
 TEST_CASE("a test picture has as many bytes as the model's input, and is as square as can be") {
