@@ -102,7 +102,8 @@ Status prepare(const LabRunOptions& options, LoadedExperiment& loaded) {
     if (experiment.compute == ExperimentCompute::real) {
         if (experiment.model.empty())
             return invalid("compute = \"real\" needs a model: --model M.pt, or [experiment] model instead of profile");
-        if (!std::filesystem::exists(experiment.model)) return invalid("--model: there is no " + experiment.model);
+        if (!std::filesystem::is_regular_file(experiment.model))
+            return invalid("--model: " + experiment.model + " is no file");
     }
     return options.change(experiment, loaded.profile);
 }

@@ -225,7 +225,8 @@ class LabCommand(unittest.TestCase):
 
     def test_mistakes_are_told_before_anything_is_started(self):
         for words, why in ((("--policy", "best"), "--policy"), (("--compute", "real"), "--model"),
-                           (("--compute", "real", "--model", "nowhere.pt"), "nowhere.pt"), (("--load", "0"), "--load"),
+                           (("--compute", "real", "--model", "nowhere.pt"), "nowhere.pt"),
+                           (("--compute", "real", "--model", "/tmp"), "/tmp"), (("--load", "0"), "--load"),
                            (("--frames-part", "2"), "--frames-part")):
             _, err = self.run_lab(self.experiment(), *words, code=2)
             self.assertIn(why, err)
