@@ -58,7 +58,7 @@ Status Executor::prepare(uint32_t first, uint32_t last) {
     bind_lane_thread(options_.threads);
     auto unit = cache_->get(spec_of({first, last}));
     if (!unit) return unit.error();
-    if (last - first > 1) fused_.insert({first, last});
+    if (last - first > 1) cache_->fused_runs().add({first, last});
     return success();
 }
 
@@ -78,24 +78,27 @@ bool Executor::displace_colder(uint32_t heat, uint64_t bytes_needed) {
     const auto limit =
         static_cast<uint64_t>(static_cast<double>(cache_->stats().bytes_max) * options_.fuse_bytes_share);
     while (cache_->stats().bytes + bytes_needed > limit) {
+        const auto fused = cache_->fused_runs().all();
         const auto coldest =
-            std::min_element(fused_.begin(), fused_.end(), [&](Piece a, Piece b) { return heat_[a] < heat_[b]; });
+            std::min_element(fused->begin(), fused->end(), [&](Piece a, Piece b) { return heat_[a] < heat_[b]; });
         // A run must be twice as hot to take another's place: two equal ones do not drive each other out in turns.
-        if (coldest == fused_.end() || heat_[*coldest] * 2 >= heat) return false;
+        if (coldest == fused->end() || heat_[*coldest] * 2 >= heat) return false;
         cache_->evict(spec_of(*coldest));
-        fused_.erase(coldest);
+        cache_->fused_runs().remove(*coldest);
     }
     return true;
 }
 
 void Executor::fuse_if_hot(Piece run) {
-    if (run.second - run.first < 2 || fused_.count(run) != 0 || heat_[run] < options_.fuse_after_runs) return;
+    if (run.second - run.first < 2 || heat_[run] < options_.fuse_after_runs) return;
+    if (cache_->fused_runs().all()->count(run) != 0) return;
     if (!displace_colder(heat_[run], estimated_bytes(run))) return;
-    if (cache_->get(spec_of(run))) fused_.insert(run);
+    if (cache_->get(spec_of(run))) cache_->fused_runs().add(run);
 }
 
 std::vector<Executor::Piece> Executor::cover(Piece run) const {
     // Fewest pieces from the run's start to each layer; single layers make sure that there is a way.
+    const auto fused_runs = cache_->fused_runs().all();
     const uint32_t length = run.second - run.first;
     std::vector<uint32_t> pieces(length + 1, UINT32_MAX);
     std::vector<uint32_t> from(length + 1, 0);
@@ -103,7 +106,7 @@ std::vector<Executor::Piece> Executor::cover(Piece run) const {
     for (uint32_t end = 1; end <= length; ++end) {
         pieces[end] = pieces[end - 1] + 1;
         from[end] = end - 1;
-        for (const Piece& fused : fused_) {
+        for (const Piece& fused : *fused_runs) {
             if (fused.first < run.first || fused.second != run.first + end) continue;
             const uint32_t begin = fused.first - run.first;
             if (pieces[begin] + 1 < pieces[end]) {
@@ -133,7 +136,7 @@ Result<std::vector<std::shared_ptr<const Unit>>> Executor::units_for(Piece run, 
         } else if (auto unit = cache_->find(spec_of(piece))) {
             units.push_back(std::move(unit));
         } else {  // evicted by another lane's needs: look for another way, of which there are finitely many
-            fused_.erase(piece);
+            cache_->fused_runs().remove(piece);
             return units_for(run, single_layers);
         }
     }

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -32,7 +31,8 @@ struct RunResult {
     std::vector<Usec> layer_times;    ///< one a layer, if asked for
 };
 
-/// Used by one thread at a time. Several share one cache, and through it the model and all that is compiled.
+/// Used by one thread at a time. Several share one cache, and through it the model, all that is compiled, and what is
+/// known to be fused.
 class Executor {
 public:
     Executor(std::shared_ptr<UnitCache> cache, const ExecutorOptions& options);
@@ -50,7 +50,7 @@ public:
     [[nodiscard]] CacheStats cache() const { return cache_->stats(); }
 
 private:
-    using Piece = std::pair<uint32_t, uint32_t>;  ///< layers [first, last)
+    using Piece = LayerRun;
 
     [[nodiscard]] Status check_range(uint32_t first, uint32_t last) const;
     const UnitSpec& spec_of(Piece piece);
@@ -65,7 +65,6 @@ private:
     ExecutorOptions options_;
     std::map<Piece, UnitSpec> specs_;  ///< like the next two, bounded by layers_max squared
     std::map<Piece, uint32_t> heat_;   ///< how often each run was asked for, halved now and then
-    std::set<Piece> fused_;            ///< runs of several layers compiled as one, unless evicted meanwhile
     uint32_t runs_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "eddy/result.hpp"
+#include "models/torch/fused_runs.hpp"
 #include "models/torch/unit.hpp"
 
 namespace eddy::torch_exec {
@@ -32,6 +33,7 @@ public:
     void evict(const UnitSpec& spec);
     [[nodiscard]] CacheStats stats() const;
     [[nodiscard]] const std::shared_ptr<const Model>& model() const { return model_; }
+    [[nodiscard]] FusedRuns& fused_runs() { return fused_; }
 
 private:
     struct Entry {
@@ -42,6 +44,7 @@ private:
 
     const std::shared_ptr<const Model> model_;
     const uint64_t max_;
+    FusedRuns fused_;
     mutable std::mutex mutex_;
     std::map<UnitSpec, Entry> entries_;  // the rest is protected by mutex_
     uint64_t clock_ = 0;

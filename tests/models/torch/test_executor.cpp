@@ -72,6 +72,19 @@ TEST_CASE("a run is covered by the fewest pieces there are") {
     CHECK(bench.cache->stats().hits == 2);
 }
 
+TEST_CASE("what one executor has fused serves the others from their first run on") {
+    Bench bench("resnet18");
+    const uint32_t middle = bench.layers / 2;
+    Executor preparing(bench.cache, {.threads = 1});
+    REQUIRE(preparing.prepare(0, middle).ok());
+    REQUIRE(preparing.prepare(middle, bench.layers).ok());
+    Executor lane(bench.cache, {.fuse_after_runs = 1000});
+    const auto result = must_run(lane, 0, bench.layers, std::vector<HostTensor>{bench.frame});
+    CHECK(relative_error(result.outputs, bench.expected) <= 1e-4);
+    CHECK(bench.cache->stats().units == 2);  // no single layer was needed
+    CHECK(bench.cache->stats().hits == 2);
+}
+
 TEST_CASE("the cache stays within its bytes, and results stay right while it evicts") {
     Bench bench("mobilenet_v3_small");
     REQUIRE(Executor(bench.cache, {}).prepare_layers().ok());
