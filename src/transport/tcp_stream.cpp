@@ -1,5 +1,6 @@
 #include "src/transport/tcp_stream.hpp"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct Write {
 };
 
 constexpr unsigned keepalive_idle_s = 5;
+/// While so much of a message is still to come, the process is woken once so much of it has. Not more, since that any
+/// comes at all is a sign of life: a link of 1 Mbit/s takes a quarter of a second for it.
+constexpr size_t wake_bytes = 32 * 1024;
+constexpr size_t wake_bytes_min = 4096;
 
 void set_options(uv_tcp_t* tcp) {
     uv_tcp_nodelay(tcp, 1);
@@ -78,13 +83,29 @@ void TcpStream::read(Reader& reader) {
                                   static_cast<unsigned>(std::min<size_t>(space.size(), 1U << 30)));
         },
         [](uv_stream_t* handle, ssize_t count, const uv_buf_t*) {
-            TcpStream* stream = static_cast<Handle*>(handle->data)->stream;
+            auto* holder = static_cast<Handle*>(handle->data);  // outlives the stream
+            TcpStream* stream = holder->stream;
             if (stream == nullptr || count == 0) return;
             // Nothing of *stream may be touched after these: the reader may have destroyed it.
-            if (count > 0) return stream->reader_->arrived(static_cast<size_t>(count));
+            if (count > 0) {
+                stream->reader_->arrived(static_cast<size_t>(count));
+                if (holder->stream != nullptr) holder->stream->wait_for_enough();
+                return;
+            }
             uv_read_stop(handle);
             stream->reader_->ended(count == UV_EOF ? "the other end hung up" : uv_strerror(static_cast<int>(count)));
         });
+}
+
+/// In the middle of a large message the system need not wake this process for every packet.
+void TcpStream::wait_for_enough() {
+    const size_t space = reader_->space().size();
+    const int wanted = space < wake_bytes_min ? 1 : static_cast<int>(std::min(space, wake_bytes));
+    if (wanted == lowat_) return;
+    lowat_ = wanted;
+    uv_os_fd_t fd = -1;
+    if (uv_fileno(reinterpret_cast<uv_handle_t*>(&handle_->tcp), &fd) == 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat_, sizeof lowat_);
 }
 
 void TcpStream::pause() { uv_read_stop(reinterpret_cast<uv_stream_t*>(&handle_->tcp)); }

@@ -40,10 +40,13 @@ public:
     [[nodiscard]] const Address& remote() const override { return remote_; }
 
 private:
+    void wait_for_enough();
+
     Handle* handle_;  ///< freed by the loop after it is closed
     Reader* reader_ = nullptr;
     Address remote_;
     uint64_t queued_bytes_ = 0;
+    int lowat_ = 1;  ///< bytes that must have come before the process is woken
     bool finished_ = false;
 };
 
