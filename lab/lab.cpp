@@ -89,7 +89,8 @@ struct Lab::Impl {
     Status pause(Usec duration, Nodes* nodes);
     Status measure_links(LabRun& made);
     Status measure_replayed(LabRun& made);
-    Status measure_real(LabRun& made, PlanOptions prepared);
+    Status reset_quotas();
+    Result<std::vector<double>> measure_real(PlanOptions prepared, const std::string& when, LabRun& made);
     Status start_nodes(Nodes& nodes, const LabPlan& planned, const std::string& before = {});
     Status wait_for_ring(Nodes& nodes, const std::string& before = {});
     Status read_profiles(const Nodes& nodes, LabRun& made) const;
@@ -203,8 +204,17 @@ Status Lab::Impl::measure_replayed(LabRun& made) {
     return success();
 }
 
-/// Every device computes what a source of its own offers, more than it can do, and nothing goes over the network.
-Status Lab::Impl::measure_real(LabRun& made, PlanOptions prepared) {
+/// An earlier policy's run may have ended with changed speeds.
+Status Lab::Impl::reset_quotas() {
+    for (size_t d = 0; groups && d < plan.devices.size(); ++d)
+        if (auto set = groups->set_quota(d, plan.devices[d].quota_cores); !set) return set;
+    return success();
+}
+
+/// Seconds a frame takes each device; 0 where nothing is computed. Every device computes what a source of its own offers,
+/// more than it can do, and nothing goes over the network.
+Result<std::vector<double>> Lab::Impl::measure_real(PlanOptions prepared, const std::string& when, LabRun& made) {
+    if (auto reset = reset_quotas(); !reset) return reset.error();
     Experiment alone = experiment;
     alone.sources.clear();
     alone.changes.clear();
@@ -219,30 +229,31 @@ Status Lab::Impl::measure_real(LabRun& made, PlanOptions prepared) {
         alone.sources.push_back(source);
     }
     prepared.policy = PolicyKind::local;
-    prepared.folder += "-measured";
+    prepared.folder += "-measured-" + when;
     const auto planned = make_plan(alone, prepared);
     if (!planned) return planned.error();
-    const std::string before = "measuring the devices: ";
+    const std::string before = "measuring the devices " + when + " the run: ";
     Nodes nodes(options.node_program, ask());
-    if (auto started = start_nodes(nodes, *planned, before); !started) return started;
-    if (auto formed = wait_for_ring(nodes, before); !formed) return formed;
-    if (auto read = read_profiles(nodes, made); !read) return read;
+    if (auto started = start_nodes(nodes, *planned, before); !started) return started.error();
+    if (auto formed = wait_for_ring(nodes, before); !formed) return formed.error();
+    if (auto read = read_profiles(nodes, made); !read) return read.error();
     tell(before + "running a test source on each");
-    if (auto paused = pause(from_seconds(measured_after_s + measured_for_s), &nodes); !paused) return paused;
+    if (auto paused = pause(from_seconds(measured_after_s + measured_for_s), &nodes); !paused) return paused.error();
     const double until_s = to_seconds(real_wall_clock());
-    if (auto told = stop_cameras(nodes, alone); !told) return told;
-    if (auto ended = nodes.end(nodes_end_within); !ended) return ended;
+    if (auto told = stop_cameras(nodes, alone); !told) return told.error();
+    if (auto ended = nodes.end(nodes_end_within); !ended) return ended.error();
     const auto records = nodes.records();
     if (!records) return records.error();
+    std::vector<double> model_s(experiment.devices.size(), 0);
     for (const ExperimentSource& source : alone.sources) {
         const auto frame_s = seconds_per_frame((*records)[source.device], until_s - measured_for_s, until_s);
         const ExperimentDevice& device = experiment.devices[source.device];
         if (!frame_s)
             return unavailable(fmt::format("{} completed fewer than {} frames in {} s, too few to measure its speed",
                                            device.name, measured_frames_min, measured_for_s));
-        made.model_s[source.device] = *frame_s * device.lanes;
+        model_s[source.device] = *frame_s * device.lanes;
     }
-    return success();
+    return model_s;
 }
 
 Status Lab::Impl::start_nodes(Nodes& nodes, const LabPlan& planned, const std::string& before) {
@@ -367,14 +378,16 @@ Result<LabRun> Lab::Impl::run(PolicyKind policy, SharesKind shares) {
     if (options.isolated) prepared.cluster_key = random_key();
     const auto planned = make_plan(experiment, prepared);
     if (!planned) return planned.error();
-    // An earlier policy's run may have ended with changed speeds.
-    for (size_t d = 0; groups && d < plan.devices.size(); ++d)
-        if (auto set = groups->set_quota(d, plan.devices[d].quota_cores); !set) return set.error();
     if (auto measured = measure_links(made); !measured) return measured.error();
-    made.model_s.assign(experiment.devices.size(), 0);
     made.profiles.resize(experiment.devices.size());
-    if (auto measured = real() ? measure_real(made, prepared) : measure_replayed(made); !measured)
+    if (real()) {
+        auto measured = measure_real(prepared, "before", made);
+        if (!measured) return measured.error();
+        made.model_s = std::move(*measured);
+    } else if (auto measured = measure_replayed(made); !measured) {
         return measured.error();
+    }
+    if (auto reset = reset_quotas(); !reset) return reset.error();
     if (auto paused = pause(Usec(0), nullptr); !paused) return paused.error();
     Nodes nodes(options.node_program, ask());
     if (auto started = start_nodes(nodes, *planned); !started) return started.error();
@@ -386,6 +399,11 @@ Result<LabRun> Lab::Impl::run(PolicyKind policy, SharesKind shares) {
     const auto records = nodes.records();
     if (!records) return records.error();
     made.run = gather(experiment, *records, looks);
+    if (!real()) return made;
+    // A machine shared with others is not as fast a minute later: what the run had is between the two.
+    const auto after = measure_real(prepared, "after", made);
+    if (!after) return after.error();
+    for (size_t d = 0; d < made.model_s.size(); ++d) made.model_s[d] = (made.model_s[d] + (*after)[d]) / 2;
     return made;
 }
 

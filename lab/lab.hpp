@@ -42,9 +42,10 @@ struct LabRun {
     double started_unix_s = 0;
     bool delay_applied = false;
     std::vector<LinkSpeed> links;
-    /// By device: the time of a lane that a frame of the whole model takes there, measured before the run; 0 for one
-    /// that only relays. Replayed: how long a wait really is while all others wait. Real: what the node got through of
-    /// a test source of its own while all others did the same, cameras and all else that a node does included.
+    /// By device: the time of a lane that a frame of the whole model takes there; 0 for one that only relays. Replayed:
+    /// how long a wait really is while all others wait, before the run. Real: what the node got through of a test source
+    /// of its own while all others did the same, cameras and all else that a node does included; the mean of before and
+    /// after the run.
     std::vector<double> model_s;
     /// By device, if computing is real: the eddy.profile/1 it measured under its quota; else empty.
     std::vector<std::string> profiles;
