@@ -14,8 +14,6 @@ namespace {
 
 /// Of the whole time: what one more cut must gain.
 constexpr double cut_price = 0.01;
-/// Layers of a smaller share are not watched: their measured times vary, and where they are cut matters little.
-constexpr double watched_share = 0.05;
 constexpr double unreachable = std::numeric_limits<double>::infinity();
 
 double sane(double seconds) { return std::isfinite(seconds) && seconds > 0 ? seconds : 0; }
@@ -127,8 +125,41 @@ std::vector<uint16_t> needed(const std::vector<Place>& places, size_t runs_max) 
     return cuts;
 }
 
-bool differs(double then, double now, double margin) {
-    return std::max(then, now) > std::min(then, now) * (1 + margin);
+/// What a run between two places adds to J.
+double run_cost(const Place& a, const Place& b, double total_s) {
+    const double run_s = b.done_s - a.done_s;
+    const double price = cut_price * total_s;
+    if (run_s == 0) return price;  // whatever its transfers take, which may be for ever
+    return run_s * (run_s + (a.transfer_s + b.transfer_s) / 2) / total_s + price;
+}
+
+/// Both measures of cuts that were chosen at other times: their places, whether or not they would be offered now.
+struct Worth {
+    double excess = 1;
+    double j = 0;
+};
+Worth worth(const std::vector<uint16_t>& cuts, const CutCosts& costs, const std::vector<Place>& offered) {
+    std::vector<Place> chosen;
+    double done_s = 0;
+    auto next = cuts.begin();
+    for (size_t cut = 0; cut <= costs.layer_s.size(); ++cut) {
+        const bool end = cut == costs.layer_s.size();
+        if (end || (next != cuts.end() && *next == cut)) {
+            const double transfer_s = static_cast<double>(costs.frontier_bytes[cut]) / costs.bytes_per_s;
+            chosen.push_back({static_cast<uint16_t>(cut), done_s, transfer_s});
+            if (!end) ++next;
+        }
+        if (!end) done_s += sane(costs.layer_s[cut]);
+    }
+    Worth result;
+    for (size_t i = 1; i < chosen.size(); ++i) result.j += run_cost(chosen[i - 1], chosen[i], done_s);
+    for (const Place& corner : hull_of(offered)) {
+        const auto after = std::find_if(chosen.begin() + 1, chosen.end() - 1,
+                                        [&](const Place& place) { return place.cut >= corner.cut; });
+        const double line = transfer_between(*(after - 1), *after, corner);
+        if (line > corner.transfer_s) result.excess = std::max(result.excess, line / corner.transfer_s);
+    }
+    return result;
 }
 
 }  // namespace
@@ -146,10 +177,7 @@ std::vector<uint16_t> choose_cuts(const CutCosts& costs, size_t count_max) {
         // It may not pass by a cut that is needed.
         if (std::upper_bound(must.begin(), must.end(), a.cut) != std::lower_bound(must.begin(), must.end(), b.cut))
             return std::nullopt;
-        const double run_s = b.done_s - a.done_s;
-        const double price = cut_price * total_s;
-        if (run_s == 0) return price;  // whatever its transfers take, which may be for ever
-        return run_s * (run_s + (a.transfer_s + b.transfer_s) / 2) / total_s + price;
+        return run_cost(a, b, total_s);
     };
     const auto chains = best_chains(places.size(), count_max, run, std::plus<>());
     const auto best =
@@ -160,21 +188,15 @@ std::vector<uint16_t> choose_cuts(const CutCosts& costs, size_t count_max) {
     return cuts;
 }
 
-bool moved(const CutCosts& then, const CutCosts& now, double margin) {
-    if (then.frontier_bytes != now.frontier_bytes || then.layer_s.size() != now.layer_s.size()) return true;
-    const bool linked = now.bytes_per_s > 0;
-    if (linked != (then.bytes_per_s > 0)) return true;
-    const double total_then = total_of(then.layer_s);
-    const double total_now = total_of(now.layer_s);
-    if ((total_then > 0) != (total_now > 0)) return true;
-    if (!linked || total_now == 0) return false;
-    if (differs(total_then * then.bytes_per_s, total_now * now.bytes_per_s, margin)) return true;
-    for (size_t i = 0; i < now.layer_s.size(); ++i) {
-        const double share_then = sane(then.layer_s[i]) / total_then;
-        const double share_now = sane(now.layer_s[i]) / total_now;
-        if (std::max(share_then, share_now) > watched_share && differs(share_then, share_now, margin)) return true;
-    }
-    return false;
+std::vector<uint16_t> rechoose_cuts(const std::vector<uint16_t>& current, const CutCosts& now, size_t count_max) {
+    auto best = choose_cuts(now, count_max);
+    if (best == current || current.empty() || current.back() >= now.layer_s.size()) return best;
+    const std::vector<Place> offered = places_of(now);
+    const Worth of_current = worth(current, now, offered);
+    const Worth of_best = worth(best, now, offered);
+    const bool worth_it =
+        of_current.excess > worth_of_excess * of_best.excess || of_current.j > worth_of_j * of_best.j;
+    return worth_it ? best : current;
 }
 
 }  // namespace eddy::scheduler

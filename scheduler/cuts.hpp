@@ -47,11 +47,12 @@ struct CutCosts {
 /// nothing is known of the link or no layer takes time.
 [[nodiscard]] std::vector<uint16_t> choose_cuts(const CutCosts& costs, size_t count_max = cuts_default);
 
-/// Whether to choose again: `then` is what the last choice was made with. The choice depends on the layers' shares of
-/// the whole time and on the ratio of computing to transfer times, and on nothing else: a device and a link that both
-/// become half as fast leave it as it is. So it is true if the ratio rose or fell by more than `margin` (0.2: to more
-/// than 1.2 times, or less than 1 / 1.2), or the share of a layer did that has, or had, more than a twentieth of the
-/// time; and if the chain is another one, or a link became known or unknown.
-[[nodiscard]] bool moved(const CutCosts& then, const CutCosts& now, double margin = 0.2);
+/// `current`, chosen earlier for this chain, or the choice of now if it is worth the change: each one costs compilations
+/// and disorders queues, while measurements vary for ever. It is worth it if with `current` the line of above lies further
+/// above the hull, or J is more, by these factors.
+inline constexpr double worth_of_excess = 1.03;
+inline constexpr double worth_of_j = 1.15;
+[[nodiscard]] std::vector<uint16_t> rechoose_cuts(const std::vector<uint16_t>& current, const CutCosts& now,
+                                                  size_t count_max = cuts_default);
 
 }  // namespace eddy::scheduler

@@ -1,6 +1,7 @@
 #include "scheduler/layer_clock.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "eddy/assert.hpp"
 
@@ -46,8 +47,8 @@ void LayerClock::add_sample(Layer& layer, double seconds) {
     layer.next = static_cast<uint8_t>((layer.next + 1) % window);
     layer.last_run = runs_;
     auto sorted = layer.samples;
-    std::nth_element(sorted.begin(), sorted.begin() + window / 2, sorted.end());
-    layer.now_s = sorted[window / 2];
+    std::sort(sorted.begin(), sorted.end());
+    layer.now_s = std::accumulate(sorted.begin() + outside, sorted.end() - outside, 0.0) / (window - 2 * outside);
 }
 
 void LayerClock::update() {

@@ -1,9 +1,10 @@
 // How long each layer holds a lane at this node, from the runs it has computed. Robust to stalls, with the profile as
 // what is believed before. Pure; owned by NodeCore, one thread. Times in seconds.
 //
-// *One layer.* The median of its last 9 samples; before there are samples the window is full of what was expected. So
-// one stalled sample, however long, moves it no further than to the next sample in order, and a lasting change is
-// followed with the fifth.
+// *One layer.* The mean of the middle nine of its last 17 samples; before there are samples the window is full of what was
+// expected. So four stalled samples, however long, move it no further than to their neighbours in order, and a lasting
+// change is followed from the fifth to the thirteenth. A median would be steadier against stalls, but under a quota a run's
+// time is one of few: at once, or after one pause, or two. The middle one of them jumps, and prices and backlogs with it.
 //
 // *Samples.* A run's busy time is shared out among its layers: as they were measured, or, if they were not, in
 // proportion to the present estimates. It is all shared out, pauses of a duty cycle and overheads included, since the
@@ -46,7 +47,8 @@ public:
     [[nodiscard]] double scale() const { return scale_; }
 
 private:
-    static constexpr size_t window = 9;
+    static constexpr size_t window = 17;
+    static constexpr size_t outside = 4;  ///< left out at either end
     static constexpr uint64_t fresh_runs = 128;
     static constexpr double believed_share = 0.25;
 

@@ -7,13 +7,14 @@
 // number for the lanes and one for the link stand for all these frames:
 //
 //   backlog of (source j, cut l) at node n   U = Q_n^{j,l} + price_n(l)
-//   price_n(l) = min( max(0, p·t(l, end) − ready), min over l' of p·t(l, l') + price_n(l'), max(q·x(l) − 1, 1) +
-//   price_{n+1}(l)
-//   )
+//   price_n(l) = min( max(0, p·t(l, end) − ready), min over l' of p·t(l, l') + price_n(l'),
+//                     max(q·x(l) − 1, hop) + price_{n+1}(l) )
 //
 // p: price of a lane, q: of the link; both follow the scores of what they serve and fall while idle. `ready` frames
 // wait at any busy node, for with fewer p falls, with more it rises. A node tells its predecessor price_n with its D
-// (msg::Remaining). A hop costs one frame at least: prices cannot hold each other up around the ring.
+// (msg::Remaining). A hop costs hop_frames at least: prices cannot hold each other up around the ring, and a
+// frame stays where it is as well off, for a hop takes both nodes time that no measurement sees: about a twentieth of a
+// frame's, where a frame in a busy ring is worth twenty and more.
 //
 // Pure; one thread; owned by NodeCore.
 #pragma once
@@ -27,7 +28,7 @@ namespace eddy::scheduler {
 inline constexpr double lane_gain = 0.25;          ///< of one whole model's time
 inline constexpr double link_gain = 0.1;           ///< of one frame's transfer
 inline constexpr float ready_frames = 6;           ///< that wait where the price is right; with fewer a lane runs dry
-inline constexpr float hop_frames = 1;             ///< by which a frame is dearer before a hop than after it
+inline constexpr float hop_frames = 2;             ///< by which a frame is dearer before a hop than after it
 inline constexpr double highest_price = 128;       ///< of a whole model or a frame's transfer; above deepest_backlog
 inline constexpr Usec idle_memory = from_ms(250);  ///< in which the price of what stands idle falls to 1 / e
 

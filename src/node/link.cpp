@@ -95,14 +95,20 @@ void Link::grant(const SourceId& source, uint64_t more) {
     const auto it = incoming_.find(source);
     if (it == incoming_.end() || more == 0) return;
     it->second.limit += more;
-    ungiven_[source] = it->second.limit;
 }
 
-std::vector<msg::Credit> Link::take_grants() {
-    std::vector<msg::Credit> credits;
-    for (const auto& [source, limit] : ungiven_) credits.push_back({source, limit});
-    ungiven_.clear();
-    return credits;
+std::optional<msg::Ack> Link::take_ack() {
+    // Grants wait for a receipt to go with, but not until the neighbour has none left: it would have to wait for them.
+    const bool urgent = std::any_of(incoming_.begin(), incoming_.end(), [](const auto& entry) {
+        const Incoming& in = entry.second;
+        return in.limit > in.told && in.told - in.received <= credit_window / 2;
+    });
+    if (!owed_ && !urgent) return std::nullopt;
+    msg::Ack ack = owed_.value_or(msg::Ack{received_seq_, 0, Usec{0}, Usec{0}, true, {}});
+    owed_.reset();
+    for (auto& [source, in] : incoming_)
+        if (in.limit > in.told) ack.credits.push_back({source, in.told = in.limit});
+    return ack;
 }
 
 }  // namespace eddy::node

@@ -15,6 +15,8 @@ namespace eddy::node {
 
 /// Work of a source one may send before the receiver has said anything.
 inline constexpr uint64_t credit_initial = 1;
+/// What a neighbour may still send of a source, at most.
+inline constexpr uint64_t credit_window = 8;
 /// A reported backlog older than this counts for nothing.
 inline constexpr Usec view_expires = std::chrono::seconds(1);
 
@@ -71,9 +73,10 @@ public:
     [[nodiscard]] bool feeds(const SourceId& source) const { return incoming_.count(source) != 0; }
     [[nodiscard]] size_t feeding() const { return incoming_.size(); }
     void grant(const SourceId& source, uint64_t more);
-    /// Limits raised since the last call, for the next Ack.
-    std::vector<msg::Credit> take_grants();
-    [[nodiscard]] bool has_grants() const { return !ungiven_.empty(); }
+    /// Receipt for the work just taken; it goes out with the next take_ack(), so that it brings what was granted since.
+    void owe(const msg::Ack& ack) { owed_ = ack; }
+    /// What is to be sent now: the receipt that is owed, or one for nothing new if the neighbour runs out of credit.
+    std::optional<msg::Ack> take_ack();
 
 private:
     struct Outgoing {
@@ -83,6 +86,7 @@ private:
     struct Incoming {
         uint64_t received = 0;
         uint64_t limit = credit_initial;
+        uint64_t told = credit_initial;  ///< the limit the neighbour knows
     };
     uint64_t connection_;
     uint64_t sent_seq_ = 0;
@@ -103,7 +107,7 @@ private:
     bool state_known_ = false;
     uint64_t received_seq_ = 0;
     std::map<SourceId, Incoming> incoming_;
-    std::map<SourceId, uint64_t> ungiven_;
+    std::optional<msg::Ack> owed_;
 };
 
 }  // namespace eddy::node

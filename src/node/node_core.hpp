@@ -105,7 +105,6 @@ private:
     void receive(const ev::Received& e, const msg::NodeState& state);
     [[nodiscard]] std::optional<std::string> objection(const ev::Received& e, const msg::Work& work) const;
     [[nodiscard]] bool stale(const msg::Work& work);
-    void send_ack(const NodeId& peer, Link& link, msg::Ack ack);
     void grant_credits();
     void send_states();
     [[nodiscard]] msg::NodeState state_for(const Link& link);
@@ -170,7 +169,7 @@ private:
     scheduler::QueueSet queues_;
     std::vector<uint16_t> cuts_{0};               ///< offered; of policies that use none: the frame
     std::vector<uint16_t> next_cuts_;             ///< being prepared; empty: none
-    scheduler::CutCosts cut_costs_;               ///< what cuts_ or next_cuts_ were chosen by
+    Instant cuts_due_{};                          ///< when to look at them again
     std::map<FrameId, NodeId> given_;             ///< own frames at workers, of policies that use workers
     double pressure_ = 0;                         ///< largest w / r of the ring, as far as known
     bool view_dirty_ = true;                      ///< the board's picture of the successor is to be made again

@@ -7,8 +7,9 @@ namespace eddy::node {
 
 namespace {
 constexpr size_t seen_max = 8192;
-constexpr uint64_t credit_window = 8;           // granted and not used, per neighbour and source
-constexpr Usec state_every_min = from_ms(10);   // on change, at most 100/s
+constexpr double state_every_part = 1;          // on change, at most once while a frame is computed …
+constexpr Usec state_every_least = from_ms(10);  // … and at most 100/s,
+constexpr Usec state_every_most = from_ms(100);  // but not so rarely that a lane runs dry
 constexpr Usec state_every_max = from_ms(400);  // unasked, well before a view expires
 Usec clamp(Usec d) { return std::clamp(d, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
 }  // namespace
@@ -66,12 +67,12 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
         }
         ack.accepted = false;
         buffers_.release(e.tensors, *sink_);
-        return send_ack(e.peer, link, ack);
+        return link.owe(ack);
     }
     if (stale(work)) {
         ++counters_.work_stale;
         buffers_.release(e.tensors, *sink_);
-        return send_ack(e.peer, link, ack);
+        return link.owe(ack);
     }
     Item item;
     item.frame = work.frame;
@@ -89,12 +90,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
     if (!queues_.board().rows[row].own) queues_.board().rows[row].priority = work.priority;
     const size_t queue = queue_of(item);
     queues_.push_back(row, queue, std::move(item), now_);
-    send_ack(e.peer, link, ack);
-}
-
-void NodeCore::send_ack(const NodeId& peer, Link& link, msg::Ack ack) {
-    ack.credits = link.take_grants();
-    sink_->send(peer, ack, {});
+    link.owe(ack);
 }
 
 void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
@@ -159,11 +155,10 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
 // whatever the neighbour does with it. A former predecessor keeps what it was given, at most credit_window: it would
 // otherwise hold back its successor for ever.
 void NodeCore::grant_credits() {
-    if (left_) return;
     // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
     const uint64_t source_frames =
         uint64_t{config_.queue_frames} * (policy_->uses_cuts() ? scheduler::cuts_default : 1);
-    for (size_t row = 0; row < queues_.board().rows.size(); ++row) {
+    for (size_t row = 0; !left_ && row < queues_.board().rows.size(); ++row) {
         const SourceId source = queues_.board().rows[row].source;
         std::vector<Link*> feeders;
         uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
@@ -179,7 +174,7 @@ void NodeCore::grant_credits() {
             for (; taken < source_frames && link->outstanding(source) < credit_window; ++taken) link->grant(source, 1);
     }
     for (auto& [peer, link] : links_)
-        if (link.has_grants()) send_ack(peer, link, {link.received_seq(), 0, Usec{0}, Usec{0}, true, {}});
+        if (const auto ack = link.take_ack()) sink_->send(peer, *ack, {});
 }
 
 msg::NodeState NodeCore::state_for(const Link& link) {
@@ -204,6 +199,8 @@ msg::NodeState NodeCore::state_for(const Link& link) {
 
 void NodeCore::send_states() {
     const Usec age = now_ - states_sent_;
+    const double part_s = state_every_part * clock_.seconds(0, costs_.layers());
+    const Usec state_every_min = std::clamp(from_seconds(part_s), state_every_least, state_every_most);
     if (age < state_every_min || (!state_dirty_ && age < state_every_max)) {
         sink_->arm(TimerId::state, states_sent_ + (state_dirty_ ? state_every_min : state_every_max));
         return;

@@ -11,6 +11,7 @@ namespace {
 constexpr double assumed_bytes_per_s = 12.5e6;
 /// A foreign source's row goes when nothing came for so long.
 constexpr Usec row_idle = std::chrono::seconds(60);
+constexpr Usec cuts_every = std::chrono::seconds(1);
 
 double bandwidth(const Link& link) {
     const double bytes_per_s = link.estimator().bytes_per_s();
@@ -121,19 +122,18 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     return list;
 }
 
-/// Chosen anew when measurements moved; used once all runs between them are ready, so no frame waits for it. A frame
+/// Chosen anew when measurements moved so far that it is worth it; used once all runs between them are ready, so no frame waits for it. A frame
 /// that rests at a former cut goes on from there.
 void NodeCore::choose_cuts() {
     const Link* link = successor_link();
     if (!policy_->uses_cuts() || costs_.layers() == 0 || link == nullptr || !next_cuts_.empty()) return;
-    if (link->estimator().bytes_per_s() <= 0) return;
+    if (link->estimator().bytes_per_s() <= 0 || now_ < cuts_due_) return;
+    cuts_due_ = now_ + cuts_every;
     scheduler::CutCosts costs;
     costs.layer_s = clock_.layer_s();
     for (uint16_t cut = 0; cut <= costs_.layers(); ++cut) costs.frontier_bytes.push_back(costs_.frontier_bytes(cut));
     costs.bytes_per_s = link->estimator().bytes_per_s();
-    if (!cut_costs_.layer_s.empty() && !scheduler::moved(cut_costs_, costs)) return;
-    cut_costs_ = costs;
-    auto cuts = scheduler::choose_cuts(costs);
+    auto cuts = scheduler::rechoose_cuts(cuts_, costs);
     if (cuts == cuts_) return;
     next_cuts_ = std::move(cuts);
     std::vector<UnitRange> runs;

@@ -50,7 +50,9 @@ Board board_of(size_t classes, bool computes = true, bool link = true) {
     return board;
 }
 
-double hop_of(const Prices& prices, size_t c) { return std::max(prices.link_per_s() * frame_s / (1U << c) - 1, 1.0); }
+double hop_of(const Prices& prices, size_t c) {
+    return std::max(prices.link_per_s() * frame_s / (1U << c) - 1, static_cast<double>(hop_frames));
+}
 
 /// What the cheapest of all ways from cut `c` on costs: the model's end here, shorter runs, a hop.
 double cheapest(const Prices& prices, const Board& board, size_t c) {
@@ -214,8 +216,8 @@ TEST_CASE("a node without the model passes on its successor's price and that of 
     Board board = board_of(2, false);
     board.next_price = {7, 3};
     prices_of(0, 0).write(board);
-    CHECK(board.price[0] == 8);
-    CHECK(board.price[1] == 4);
+    CHECK(board.price[0] == 7 + hop_frames);
+    CHECK(board.price[1] == 3 + hop_frames);
     prices_of(99, 10).write(board);
     CHECK(board.price[0] == doctest::Approx(7 + 9));
     CHECK(board.price[1] == doctest::Approx(3 + 4));

@@ -150,10 +150,47 @@ TEST_CASE("incoming work must be numbered without gaps and within its credit") {
     link.grant(source, 1);
     CHECK(link.accepts(work(2)));
     CHECK(link.outstanding(source) == 1);
-    const auto grants = link.take_grants();
-    REQUIRE(grants.size() == 1);
-    CHECK(grants[0].limit == 2);
-    CHECK_FALSE(link.has_grants());
+    const auto ack = link.take_ack();
+    REQUIRE(ack);
+    REQUIRE(ack->credits.size() == 1);
+    CHECK(ack->credits[0].limit == 2);
+    CHECK_FALSE(link.take_ack());
+}
+
+TEST_CASE("what is granted goes with the receipt that is owed, or alone when credit runs low") {
+    Link link(1);
+    link.on_work(work(1));
+    link.grant(source, credit_window);
+    REQUIRE(link.take_ack());  // it had none left
+    CHECK(link.outstanding(source) == credit_window);
+    uint64_t seq = 1;
+    const auto takes_one = [&] {
+        REQUIRE(link.accepts(work(++seq)));
+        link.on_work(work(seq));
+        link.grant(source, 1);
+    };
+    while (seq < 1 + credit_window / 2 - 1) takes_one();
+    CHECK_FALSE(link.take_ack());  // it still has more than half
+    SUBCASE("with a receipt") {
+        link.owe({seq, 100, Usec{0}, Usec{1}, true, {}});
+        const auto ack = link.take_ack();
+        REQUIRE(ack);
+        CHECK(ack->seq == seq);
+        CHECK(ack->bytes == 100);
+        REQUIRE(ack->credits.size() == 1);
+        CHECK(ack->credits[0].limit == seq + credit_window);
+        CHECK_FALSE(link.take_ack());
+    }
+    SUBCASE("alone") {
+        takes_one();
+        const auto ack = link.take_ack();
+        REQUIRE(ack);
+        CHECK(ack->seq == seq);
+        CHECK(ack->bytes == 0);
+        CHECK(ack->accepted);
+        REQUIRE(ack->credits.size() == 1);
+        CHECK(ack->credits[0].limit == seq + credit_window);
+    }
 }
 
 TEST_CASE("sender and receiver of a link agree on credits, in whatever order grants and work pass each other") {
@@ -170,7 +207,8 @@ TEST_CASE("sender and receiver of a link agree on credits, in whatever order gra
                 receiver.on_work(work(seq));
             } else {
                 receiver.grant(source, 1);
-                for (const auto& credit : receiver.take_grants()) on_the_way.push_back(credit);
+                if (const auto ack = receiver.take_ack())
+                    on_the_way.insert(on_the_way.end(), ack->credits.begin(), ack->credits.end());
                 msg::Ack grant{receiver.received_seq(), 0, Usec{0}, Usec{0}, true, on_the_way};
                 if (receiver.received_seq() % 2 == 0) (void)sender.on_ack(grant);  // some come late, together
             }

@@ -99,10 +99,10 @@ TEST_CASE("when cuts change, every frame moves to the queue of its cut, and none
 
     // The device becomes ten times as slow, its cuts change, and nothing of it happens to a frame under way.
     const auto cuts_before = node.at_cuts();
-    while (node.sink.prepared.size() == 1 && k < 60) {
+    while (node.sink.prepared.size() == 1 && k < 240) {
         node.end_job(100);
         if (node.link_bytes() > 0) node.receipt(100);
-        while (node.sent[before] < node.limit(before) && k < 60) {
+        while (node.sent[before] < node.limit(before) && k < 240) {
             node.take(k, layers[k % 3]);
             ++k;
         }
