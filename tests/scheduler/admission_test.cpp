@@ -64,8 +64,9 @@ TEST_CASE("two sources at one server share it by their weights") {
     }));
 }
 
-TEST_CASE("a source's backlog is its part of the largest w / r, and deepest_backlog at most without a priority") {
-    CHECK(wanted_backlog(1, 4, 0) == doctest::Approx(deepest_backlog / 4));
+TEST_CASE("a source's backlog is the deepest by the power of its part of the largest w / r, and deepest_backlog at most without a priority") {
+    CHECK(wanted_backlog(3, 4, 0) == doctest::Approx(deepest_backlog * 81 / 256));
+    CHECK(wanted_backlog(1, 4, 0) == deepest_backlog * want_ratio_min);
     CHECK(wanted_backlog(4, 4, 0) == deepest_backlog);
     CHECK(wanted_backlog(5, 4, 0) == deepest_backlog);  // what was heard of the ring is older
     CHECK(wanted_backlog(0, 0, 0) == deepest_backlog);
