@@ -66,6 +66,7 @@ public:
         config.queue_frames = model_.queue_frames;
         config.frame_timeout = model_.frame_timeout;
         config.memory_bytes = model_.memory_bytes;
+        config.custody_bytes = model_.custody_bytes;
         core_ = std::make_unique<node::NodeCore>(config, world_.random_.next());
         idle_ = false;
         cameras_.clear();

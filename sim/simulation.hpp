@@ -52,6 +52,7 @@ struct NodeModel {
     PolicyKind policy = PolicyKind::ms_mdi;
     SharesKind shares = SharesKind::parameters;
     uint64_t memory_bytes = 0;
+    uint64_t custody_bytes = uint64_t{128} << 20;
     bool cameras_wait = false;  ///< for start_cameras(), instead of starting with the node
     uint32_t queue_frames = 8;
     Usec frame_timeout = std::chrono::seconds(30);

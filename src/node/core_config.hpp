@@ -32,7 +32,8 @@ struct CoreConfig {
     uint32_t in_flight_frames = 256;  ///< admitted and not finished, per stream
     uint32_t attempts_max = 3;
     Usec frame_timeout = std::chrono::seconds(30);
-    uint64_t memory_bytes = 0;  ///< told to neighbours
+    uint64_t memory_bytes = 0;                     ///< told to neighbours
+    uint64_t custody_bytes = uint64_t{128} << 20;  ///< kept of what was handed over; 0: nothing is
 };
 
 /// Core settings out of a checked configuration; `self`, `profile` and `time_scale` stay to be filled in.

@@ -32,6 +32,7 @@ void FrameLedger::miss(StreamId stream, uint64_t count, const std::string& reaso
 
 void FrameLedger::admit(FrameRecord& record, StreamId stream, Instant now) {
     record.attempt_at = now;
+    record.suspect_at = never;
     if (record.attempts++ == 0) {
         record.admitted_at = now;
         ++streams_.at(stream.value).counts.admitted;

@@ -22,6 +22,7 @@ struct FrameRecord {
     Instant admitted_at{};  ///< first; meaningful once attempts > 0
     Instant attempt_at{};   ///< last
     Instant deadline = never;
+    Instant suspect_at = never;  ///< a node was lost since the last attempt: without a result by then it is sent again
     TensorRef raw;
     uint32_t attempts = 0;  ///< 0: still in the reservoir
 };
