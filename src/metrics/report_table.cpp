@@ -108,6 +108,10 @@ std::string print_tables(const Report& report) {
     std::string text;
     if (!report.sources.empty()) text += frames_table(report) + "\n" + completion_table(report) + "\n";
     if (!report.nodes.empty()) text += node_table(report) + "\n";
+    for (const SourceStats& s : report.sources)
+        if (const auto& lives = s.earlier_lives; lives && lives->captured > 0)
+            text += fmt::format("{} in earlier lives: captured {}, completed {}, failed {}, dropped {}\n", s.name,
+                                lives->captured, lives->completed, lives->failed, lives->dropped);
     return text + balance_line(report);
 }
 

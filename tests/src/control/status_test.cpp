@@ -33,6 +33,8 @@ NodeStatus sample() {
     status.unreached = {{"10.0.0.7:7070", "timeout", "no answer", 3.5}};
     status.queues = {{"front", "reservoir", 1, 8}, {"front", "distributed", 2, 0}};
     status.sources = {{"front", "live", 150, 149, 140, 2, 5, 3, 4.6666, 412.5}, {"yard", "ended"}};
+    status.sources[0].earlier_lives = journal::Totals{30, 27, 20, 4, 6};
+    status.journal_problem = "No space left on device";
     return status;
 }
 
@@ -73,6 +75,10 @@ TEST_CASE("every member that a tool relies on is in the JSON") {
     CHECK(json.at("unreached").at(0).at("problem") == "timeout");
     CHECK(json.at("queues").at(0).at("frames_max") == 8);
     CHECK(json.at("sources").at(0).at("in_flight") == 3);
+    CHECK(json.at("sources").at(0).at("earlier_lives") ==
+          nlohmann::json{{"captured", 30}, {"admitted", 27}, {"completed", 20}, {"failed", 4}, {"dropped", 6}});
+    CHECK(json.at("sources").at(1).at("earlier_lives").is_null());
+    CHECK(json.at("journal_problem") == "No space left on device");
 }
 
 TEST_CASE("what is no status is refused with its place") {
@@ -175,4 +181,16 @@ TEST_CASE("a relay that is stopping says so, and absurd numbers are shown withou
     CHECK(print_tables(status).find("up 2 h 1 min,") != std::string::npos);
     status.uptime_s = -5;
     CHECK(print_tables(status).find("up 0 s,") != std::string::npos);
+}
+
+TEST_CASE("a status from before there was a journal is read, and a journal that is not written is told to people") {
+    auto json = nlohmann::json::parse(to_json(sample()));
+    json.erase("journal_problem");
+    for (auto& source : json.at("sources")) source.erase("earlier_lives");
+    const auto old = from_json(json.dump());
+    REQUIRE(old.ok());
+    CHECK(old->journal_problem.empty());
+    CHECK_FALSE(old->sources[0].earlier_lives.has_value());
+    CHECK(print_tables(*old).find("journal") == std::string::npos);
+    CHECK(print_tables(sample()).find("frames: No space left on device\n") != std::string::npos);
 }
