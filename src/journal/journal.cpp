@@ -121,6 +121,7 @@ Status Journal::compact() {
     if (!written || ::rename(fresh.c_str(), options_.path.c_str()) != 0 || ::fsync(folder_) != 0) {
         const Error error = cannot("write", written ? options_.path : fresh);
         ::close(fd);
+        ::unlink(fresh.c_str());
         return error;
     }
     if (fd_ >= 0) ::close(fd_);

@@ -33,7 +33,7 @@ NodeStatus sample() {
     status.unreached = {{"10.0.0.7:7070", "timeout", "no answer", 3.5}};
     status.queues = {{"front", "reservoir", 1, 8}, {"front", "distributed", 2, 0}};
     status.sources = {{"front", "live", 150, 149, 140, 2, 5, 3, 4.6666, 412.5}, {"yard", "ended"}};
-    status.sources[0].earlier_lives = journal::Totals{30, 27, 20, 4, 6};
+    status.sources[0].earlier_lives = eddy::journal::Totals{30, 27, 20, 4, 6};
     status.journal_problem = "No space left on device";
     return status;
 }

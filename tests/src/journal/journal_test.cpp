@@ -2,6 +2,7 @@
 // Method: "killed" is what a file holds while its writer still has it, copied to another folder.
 #include "src/journal/journal.hpp"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 

@@ -27,7 +27,7 @@ Report sample() {
     front.path_local = 40;
     front.path_distributed = 100;
     front.attempts = 151;
-    front.earlier_lives = journal::Totals{30, 27, 20, 4, 6};
+    front.earlier_lives = eddy::journal::Totals{30, 27, 20, 4, 6};
     SourceStats yard;
     yard.name = "yard";
     yard.node = "b";
@@ -208,6 +208,6 @@ TEST_CASE("the tables tell what earlier lives settled, if they did anything") {
     Report report = sample();
     CHECK(print_tables(report).find("front in earlier lives: captured 30, completed 20, failed 4, dropped 6\n") !=
           std::string::npos);
-    report.sources[0].earlier_lives = journal::Totals{};
+    report.sources[0].earlier_lives = eddy::journal::Totals{};
     CHECK(print_tables(report).find("earlier lives") == std::string::npos);
 }
