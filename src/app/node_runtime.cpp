@@ -299,8 +299,11 @@ void NodeRuntime::tell_outcome(const FrameId& frame, const Outcome& outcome, con
         collector_.on_unfinished(frame, outcome);
     else if (outcome.reason != "capture_queue_full")  // those are booked where they are noticed
         collector_.on_outcome(frame, outcome, real_now());
-    if (parts_.results)
-        parts_.results->write(metrics::make_result_line(source, frame, outcome, parts_.card.labels, real_wall_clock()));
+    if (!parts_.results) return;
+    auto line = metrics::make_result_line(source, frame, outcome, parts_.card.labels, real_wall_clock());
+    if (frame.incarnation == parts_.identity.incarnation)
+        line.position = frame.k - first_numbers_.at(frame.source.stream.value);
+    parts_.results->write(line);
 }
 
 void NodeRuntime::allow_capture(CaptureAllowance allowance) {

@@ -68,7 +68,10 @@ class SourceRestart(ReplayStory):
         both = named(first) + named(a.results())
         self.assertEqual(len(set(both)), len(both))
         self.assertLessEqual(len(first), lives["captured"])
-        own = [line["k"] for line in a.results() if line["incarnation"] == 2]
+        self.assertEqual({line["position"] for line in unfinished}, {None})
+        mine = [line for line in a.results() if line["incarnation"] == 2]
+        self.assertEqual(sorted(line["position"] for line in mine), list(range(len(mine))))
+        own = [line["k"] for line in mine]
         self.assertGreater(min(own), max(line["k"] for line in first + unfinished))
         self.assertIn(f"unfinished, and failed now: {len(unfinished)} of front", a.log())
         self.stops_well(b)
