@@ -154,6 +154,8 @@ TEST_CASE("the tables show ring, what is not reached, sources and queues in orde
           "b     aabbccdd  127.0.0.1:7071   1 min 2 s           120            1.3      20               0             "
           "  -  successor, predecessor\n"
           "\n"
+          "journal: not written, so a kill would lose count of frames: No space left on device\n"
+          "\n"
           "not reached      tried  why\n"
           "10.0.0.7:7070  3 s ago  no answer\n"
           "\n"
@@ -169,6 +171,7 @@ TEST_CASE("the tables show ring, what is not reached, sources and queues in orde
 TEST_CASE("a relay that is stopping says so, and absurd numbers are shown without harm") {
     NodeStatus status;
     status.name = "x\x1b[2J";
+    status.journal_problem = "x\x1b[2J";
     status.stopping = true;
     status.uptime_s = 1e300;
     const std::string text = print_tables(status);

@@ -171,6 +171,9 @@ TEST_CASE("the tables line up, carry units, and say that the sum holds") {
           "node  id        γ ns/parameter  busy %  runs  memory MiB  sent MiB  received MiB  waiting frames\n"
           "a     00112233            3.25    12.5    77       200.0       3.0           1.0               3\n"
           "\n"
+          "earlier lives of source  captured  completed  failed  dropped\n"
+          "front                          30         20       4        6\n"
+          "\n"
           "captured = completed + failed + dropped + in flight: holds for every source\n");
 }
 
@@ -206,7 +209,8 @@ TEST_CASE("a report from before there was a journal is read, one whose earlier l
 
 TEST_CASE("the tables tell what earlier lives settled, if they did anything") {
     Report report = sample();
-    CHECK(print_tables(report).find("front in earlier lives: captured 30, completed 20, failed 4, dropped 6\n") !=
+    CHECK(print_tables(report).find("earlier lives of source  captured  completed  failed  dropped\n"
+                                    "front                          30         20       4        6\n\n") !=
           std::string::npos);
     report.sources[0].earlier_lives = eddy::journal::Totals{};
     CHECK(print_tables(report).find("earlier lives") == std::string::npos);
