@@ -68,6 +68,15 @@ TEST_CASE("an entry that contradicts those before it is not booked") {
     CHECK((sums(books) == before));
 }
 
+TEST_CASE("sums that no file could hold are not reached") {
+    Books books = books_of({Counts{first, "front", 0, {numbers_max - 1, 0, numbers_max - 1, 0, 0}}});
+    CHECK(books.apply(Captured{first, 0}));
+    CHECK_FALSE(books.apply(Captured{first, 1}));
+    CHECK_FALSE(books.apply(Missed{first, 1}));
+    CHECK(books.apply(Settled{first, 0, FrameState::failed}));
+    CHECK(books.streams().at(0).settled.captured == numbers_max);
+}
+
 TEST_CASE("reserved numbers never come down again") {
     Books books = a_life();
     CHECK(books.apply(Reserved{first, 5}));
