@@ -6,7 +6,7 @@ namespace eddy::node {
 
 FrameLedger::FrameLedger(const NodeId& self, Incarnation incarnation, const std::vector<StreamConfig>& streams)
     : self_(self), incarnation_(incarnation), streams_(streams.size()) {
-    for (size_t i = 0; i < streams.size(); ++i) streams_[i].next = streams_[i].reserved = streams[i].first_number;
+    for (size_t i = 0; i < streams.size(); ++i) streams_[i].next = streams[i].first_number;
 }
 
 void FrameLedger::recover(StreamId stream, const std::vector<journal::Unfinished>& frames, Instant now,
