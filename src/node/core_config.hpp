@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "eddy/config.hpp"
+#include "eddy/journal.hpp"
 #include "eddy/messages.hpp"
 #include "eddy/profile.hpp"
 
@@ -17,6 +18,9 @@ struct StreamConfig {
     uint32_t reservoir_frames = 8;  ///< bound of μ
     double weight = 0;              ///< in frames/s; 0: the rate at which it offers frames
     uint8_t priority = 0;
+    uint64_t first_number = 0;  ///< numbers below belong to earlier lives
+    /// Of earlier lives: booked as captured and failed at the start, and not tried again. Their numbers rise.
+    std::vector<journal::Unfinished> unfinished;
 };
 
 struct CoreConfig {

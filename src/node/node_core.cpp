@@ -21,7 +21,7 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       policy_(scheduler::make_policy(config_.policy)),
       costs_(config_.profile),
       ring_(ring_config(config_), seed),
-      ledger_(config_.self.id, config_.self.incarnation, config_.streams.size()),
+      ledger_(config_.self.id, config_.self.incarnation, config_.streams),
       clock_(config_.profile, config_.time_scale),
       stream_count_(static_cast<uint16_t>(config_.streams.size())),
       streams_(config_.streams.size()),
@@ -44,6 +44,8 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
 
 void NodeCore::start(Instant now, EffectSink& sink) {
     sink_ = &sink;
+    for (uint16_t i = 0; i < stream_count_; ++i)
+        ledger_.recover(StreamId{i}, std::exchange(config_.streams[i].unfinished, {}), now, sink);
     ring_.start(now, sink);
     arm_ring();
     sink_ = nullptr;
@@ -142,7 +144,7 @@ void NodeCore::handle(const ev::Captured& e) {
     record.captured_at = e.captured_at;
     record.raw = e.frame;
     if (config.deadline != Usec::max()) record.deadline = e.captured_at + config.deadline;
-    if (!ledger_.capture(e.stream, e.k, record)) {
+    if (!ledger_.capture(e.stream, e.k, record, *sink_)) {
         sink_->log(LogLevel::error,
                    "source " + config.name + ": frame " + std::to_string(e.k) + " came out of order and is ignored");
         buffers_.release(e.frame, *sink_);

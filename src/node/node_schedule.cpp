@@ -59,8 +59,7 @@ void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
     auto& from = again ? stream.again : stream.reservoir;
     const FrameId frame = ledger_.id(id, from.front());
     from.pop_front();
-    FrameRecord& record = *ledger_.find(frame);
-    ledger_.admit(record, id, now_);
+    const FrameRecord& record = ledger_.admit(frame, now_, *sink_);
     if (!again) {
         sink_->allow_capture({id, 1});
         stream.admitted.count(now_);
