@@ -81,8 +81,10 @@ Problem bounds_problem(const Simulation& sim, size_t node, const NodeModel& mode
     }
     const Held held = held_by(core, node, nodes);
     // The frontier of a picture is one tensor here.
-    const uint64_t allowed = open + held.frames + held.unacknowledged + model.lanes;
+    const uint64_t allowed = open + held.frames + held.unacknowledged + core.custody().frames() + model.lanes;
     if (sim.live_buffers(node) > allowed) return above("buffers", sim.live_buffers(node), allowed);
+    if (core.custody().bytes() > core.custody().bytes_max())
+        return above("bytes in custody", core.custody().bytes(), core.custody().bytes_max());
     return std::nullopt;
 }
 
@@ -95,6 +97,7 @@ Problem leftover_problem(const Simulation& sim, size_t node, const std::vector<N
     if (auto problem = left("open frames", core.ledger().open_frames())) return problem;
     if (auto problem = left("frames in queues", held.frames)) return problem;
     if (auto problem = left("messages without receipt", held.unacknowledged)) return problem;
+    if (auto problem = left("frames in custody", core.custody().frames())) return problem;
     if (auto problem = left("buffers", sim.live_buffers(node))) return problem;
     return left("bytes in buffers", core.buffered_bytes());
 }

@@ -140,14 +140,14 @@ TEST_CASE("reasons come from a small known set, and completions have none") {
 TEST_CASE("a ledger that says something else than was seen is noticed") {
     eddy::testing::RecordingSink sink;
     node::Buffers buffers;
-    node::FrameLedger ledger(node_id(1), Incarnation{1}, 1);
+    node::FrameLedger ledger(node_id(1), Incarnation{1}, std::vector<node::StreamConfig>(1));
     FrameBook book;
     book.started(0, Incarnation{1}, 1);
     CHECK(rule(book.compare(0, ledger)) == "none");
     node::FrameRecord record;
     record.raw.buffer = BufferId{1};
     buffers.adopt(record.raw);
-    REQUIRE(ledger.capture(StreamId{0}, 0, record));
+    REQUIRE(ledger.capture(StreamId{0}, 0, record, sink));
     const auto wrong = book.compare(0, ledger);
     CHECK(rule(wrong) == "SumsBalance");
     CHECK(wrong->text ==
