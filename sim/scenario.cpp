@@ -50,11 +50,11 @@ struct Teller {
     const Scenario& scenario;
 
     std::string operator()(const NodeStep& step) const {
-        static constexpr const char* one[] = {"starts", "leaves", "crashes", "vanishes", "restarts", "pauses"};
-        static constexpr const char* many[] = {"start", "leave", "crash", "vanish", "restart", "pause"};
+        static constexpr const char* one[] = {"starts", "leaves", "crashes", "vanishes", "restarts", "pauses", "slows"};
+        static constexpr const char* many[] = {"start", "leave", "crash", "vanish", "restart", "pause", "slow"};
         const auto verb = static_cast<size_t>(step.verb);
         return subject(step.nodes, scenario) + " " + (step.nodes.size() == 1 ? one[verb] : many[verb]) +
-               (step.verb == NodeVerb::pause ? " for " + time(step.lasts) : "");
+               (lasts(step.verb) ? " for " + time(step.lasts) : "");
     }
     std::string operator()(const SplitStep& step) const {
         std::string text = "the network splits into ";

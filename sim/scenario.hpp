@@ -20,13 +20,15 @@ struct ScenarioNode {
     friend bool operator==(const ScenarioNode&, const ScenarioNode&) = default;
 };
 
-enum class NodeVerb : uint8_t { start, leave, crash, vanish, restart, pause };
+enum class NodeVerb : uint8_t { start, leave, crash, vanish, restart, pause, slow };
+/// Pauses and slowness end by themselves; nothing else of a step does.
+constexpr bool lasts(NodeVerb verb) { return verb == NodeVerb::pause || verb == NodeVerb::slow; }
 
 /// Something is done to nodes, or by them.
 struct NodeStep {
     NodeVerb verb = NodeVerb::start;
     std::vector<size_t> nodes;
-    Usec lasts{0};  ///< pause only
+    Usec lasts{0};  ///< pause and slow only; one that is slow takes ProcessFaults::slow_by over every event
     friend bool operator==(const NodeStep&, const NodeStep&) = default;
 };
 /// Only nodes of the same group reach each other; those in no group form one together.

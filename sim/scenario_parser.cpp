@@ -24,7 +24,8 @@ struct VerbWords {
 constexpr std::array verbs{
     VerbWords{"starts", "start", NodeVerb::start},       VerbWords{"leaves", "leave", NodeVerb::leave},
     VerbWords{"crashes", "crash", NodeVerb::crash},      VerbWords{"vanishes", "vanish", NodeVerb::vanish},
-    VerbWords{"restarts", "restart", NodeVerb::restart}, VerbWords{"pauses", "pause", NodeVerb::pause}};
+    VerbWords{"restarts", "restart", NodeVerb::restart}, VerbWords{"pauses", "pause", NodeVerb::pause},
+    VerbWords{"slows", "slow", NodeVerb::slow}};
 
 bool is_name(std::string_view text) {
     const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
@@ -356,13 +357,13 @@ private:
             const auto verb = std::find_if(verbs.begin(), verbs.end(),
                                            [&](const auto& v) { return words.peek() == (one ? v.one : v.many); });
             if (verb == verbs.end())
-                return void(
-                    mistake(words.peek(), one ? "starts, leaves, crashes, vanishes, restarts, pauses for, sees one "
-                                                "ring, does not reach"
-                                              : "start, leave, crash, vanish, restart, pause for, see one ring"));
+                return void(mistake(words.peek(),
+                                    one ? "starts, leaves, crashes, vanishes, restarts, pauses for, slows for, "
+                                          "sees one ring, does not reach"
+                                        : "start, leave, crash, vanish, restart, pause for, slow for, see one ring"));
             words.take();
             NodeStep action{verb->verb, subject, Usec{0}};
-            if (verb->verb == NodeVerb::pause) {
+            if (lasts(verb->verb)) {
                 if (!words.take({"for"})) mistake(words.peek(), "for 2 s");
                 action.lasts = time(words);
             }

@@ -12,7 +12,8 @@
 //     node a has id 0123…                    40 hexadecimal digits
 //     seeds a b                              of every node; without this line the first node
 // The steps, each after `at 5 s`, `within 2 s` (of the line before) or `at 5 s within 2 s`; within is for expectations:
-//     node c starts | leaves | crashes | vanishes | restarts | pauses for 2 s       nodes b c start | leave | …
+//     node c starts | leaves | crashes | vanishes | restarts | pauses for 2 s | slows for 2 s
+//     nodes b c start | leave | …
 //     the network splits into a b | c d
 //     node a does not reach b
 //     the network heals

@@ -155,7 +155,8 @@ private:
         if (action == nullptr) return true;
         switch (action->verb) {
             case NodeVerb::start: return !may_start(action->nodes);
-            case NodeVerb::restart: return true;
+            case NodeVerb::restart:
+            case NodeVerb::slow: return true;
             case NodeVerb::pause:
                 return action->nodes.size() > 1 || action->lasts > pause_harmless ||
                        (paused_until_ && world_.now() < *paused_until_ + pauses_apart);
@@ -230,6 +231,10 @@ private:
                     world_.pause(node);
                     paused_until_ = world_.now() + step.lasts;
                     world_.at(*paused_until_, [this, node] { world_.resume(node); });
+                    break;
+                case NodeVerb::slow:
+                    world_.slow(node, ProcessFaults{}.slow_by);
+                    world_.at(world_.now() + step.lasts, [this, node] { world_.slow(node, Usec{0}); });
                     break;
             }
         }

@@ -4,7 +4,7 @@
 // list_max + 1; from then on steps that would leave her assumptions are left out:
 //  - a failure or leave after which a member had no live successor, or fewer than list_max + 1 principals were left;
 //  - the start of a node that pointers still name, of a seed, or with no seed in the ring; restarts;
-//  - pauses a neighbour could take for death; splits, cuts, and weather that loses or disorders messages.
+//  - pauses a neighbour could take for death; slowness, splits, cuts, and weather that loses or disorders messages.
 // Everything follows from the scenario: a finding replays.
 #pragma once
 

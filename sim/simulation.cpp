@@ -54,7 +54,10 @@ public:
         EDDY_ASSERT(!core_);
         node::CoreConfig config;
         config.self = member(world_.fabric_.life(index_));
-        for (size_t i = 0; i < index_; ++i) config.seeds.push_back(Fabric::endpoint(i));
+        for (size_t i = 0; i < index_ && !model_.seeds; ++i) config.seeds.push_back(Fabric::endpoint(i));
+        if (model_.seeds)
+            for (const size_t i : *model_.seeds)
+                if (i != index_) config.seeds.push_back(Fabric::endpoint(i));
         if (model_.has_model) config.profile = world_.profile_;
         config.time_scale = 1.0 / lanes_.speed();
         for (const auto& source : model_.sources)
@@ -66,6 +69,7 @@ public:
         config.queue_frames = model_.queue_frames;
         config.frame_timeout = model_.frame_timeout;
         config.memory_bytes = model_.memory_bytes;
+        config.custody_bytes = model_.custody_bytes;
         core_ = std::make_unique<node::NodeCore>(config, world_.random_.next());
         idle_ = false;
         cameras_.clear();
@@ -74,11 +78,13 @@ public:
             Camera& camera = cameras_.emplace_back(times);
             camera.allowance = source.reservoir_frames + (source.when_full == WhenFull::block ? 0 : 4);
         }
+        if (observer() != nullptr) observer()->on_started(index_, *core_);
         core_->start(now(), *this);
         if (!model_.cameras_wait) start_cameras();
     }
 
     void die() {
+        if (core_ && observer() != nullptr) observer()->on_ended(index_, *core_, idle_);
         core_.reset();
         lanes_.clear(now());
         live_.clear();
@@ -87,10 +93,18 @@ public:
     void on(const Event& event) {
         if (!core_) return;
         core_->on(event, now(), *this);
+        if (observer() != nullptr) observer()->on_event(index_, event, *core_);
         if (++events_ % world_.options_.check_every == 0) core_->check_invariants();
     }
 
     [[nodiscard]] Instant now() const { return world_.fabric_.now(); }
+    [[nodiscard]] Observer* observer() const { return world_.options_.observer; }
+    /// What always holds.
+    void expect(bool holds, const char* rule, const char* text) {
+        if (holds) return;
+        EDDY_ASSERT(observer() != nullptr);
+        observer()->on_violation(index_, rule, text);
+    }
     [[nodiscard]] msg::Member member(uint32_t life) const {
         return {model_.id, Incarnation{life}, model_.name, Fabric::endpoint(index_)};
     }
@@ -103,7 +117,9 @@ public:
             bytes += tensor.bytes;
         }
         const auto to = world_.indices_.find(peer);
-        if (to != world_.indices_.end()) world_.fabric_.send(index_, to->second, message, tensors, bytes);
+        if (to == world_.indices_.end()) return;
+        if (observer() != nullptr) observer()->on_send(index_, to->second, message);
+        world_.fabric_.send(index_, to->second, message, tensors, bytes);
     }
     void connect(const Endpoint& endpoint) override { world_.fabric_.dial(index_, endpoint); }
     void disconnect(const NodeId& peer, const std::string& reason) override {
@@ -113,7 +129,7 @@ public:
     void compute(const Job& job) override {
         for (const auto& tensor : job.inputs) {
             EDDY_ASSERT(live_.count(tensor.buffer) == 1);
-            EDDY_ASSERT(content_of(tensor).layer == job.units.first);  // no layer is left out or done twice
+            expect(content_of(tensor).layer == job.units.first, "LayersInOrder", "a layer is left out or done twice");
         }
         layers_run_ += job.units.last - job.units.first;
         end_job_at(lanes_.begin(job, now()));
@@ -125,7 +141,10 @@ public:
     void deliver(const FrameId& frame, const Outcome& outcome) override {
         SourceTally& tally = tallies_[frame.source.stream.value];
         const bool first = delivered_.insert(frame).second;
-        EDDY_ASSERT(first || !world_.options_.abort_on_duplicate);  // one outcome per frame, ever
+        if (observer() != nullptr)
+            observer()->on_outcome(index_, frame, outcome);
+        else
+            EDDY_ASSERT(first || !world_.options_.abort_on_duplicate);  // one outcome per frame, ever
         if (!first) {
             ++tally.duplicated;
             return;
@@ -134,8 +153,10 @@ public:
             case FrameState::completed:
                 ++tally.completed;
                 tally.local += outcome.local ? 1 : 0;
-                EDDY_ASSERT(outcome.parts.waiting + outcome.parts.computing <= outcome.completion);
-                EDDY_ASSERT(outcome.inference == inference_of(picture_of(index_, frame)));
+                expect(outcome.parts.waiting + outcome.parts.computing <= outcome.completion, "OwnResult",
+                       "the parts of a completion are longer than the whole");
+                expect(outcome.inference == inference_of(picture_of(index_, frame)), "OwnResult",
+                       "a frame was completed with the result of another");
                 tally.completion_ms.push_back(to_ms(outcome.completion));
                 break;
             case FrameState::failed: ++tally.failed; break;
@@ -154,8 +175,13 @@ public:
     void arm(TimerId timer, Instant when) override {
         world_.fabric_.set_timer(index_, static_cast<uint32_t>(timer), when);
     }
-    void idle() override { idle_ = true; }
-    void log(LogLevel, const std::string&) override {}
+    void idle() override {
+        idle_ = true;
+        if (observer() != nullptr) observer()->on_idle(index_);
+    }
+    void log(LogLevel level, const std::string& text) override {
+        if (observer() != nullptr) observer()->on_log(index_, level, text);
+    }
 
     TensorRef make_tensor(uint64_t bytes, Content content) {
         TensorRef tensor;
@@ -249,6 +275,7 @@ public:
             const TensorRef frame = make_tensor(world_.profile_.layers[0].frontier_bytes, {picture, 0});
             ev::Captured event{id, k, scheduled, frame, camera.missed};
             camera.missed = 0;
+            if (observer() != nullptr) observer()->on_captured(index_, core_->ledger().id(id, k));
             on(event);
         }
         if (last) on(ev::SourceEnded{id, "", camera.missed});

@@ -3,7 +3,7 @@
 //
 // Checks run inside it: each core's own invariants, that no buffer is used after its release, that every frame gets
 // exactly one outcome, and that a completed one had each layer computed on its own picture once, in order. A violation
-// aborts (it is a bug, and tests want to see it).
+// aborts (it is a bug, and tests want to see it), or is told to an observer, if there is one.
 //
 // On the wire are frontiers with a header and results (as the bounds of planner/capacity.hpp count them, but for the
 // header); receipts, views and heartbeats take no room there.
@@ -12,12 +12,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/arrivals.hpp"
 #include "sim/fabric.hpp"
 #include "sim/lanes.hpp"
+#include "sim/observer.hpp"
 #include "src/node/node_core.hpp"
 
 namespace eddy::sim {
@@ -52,9 +54,11 @@ struct NodeModel {
     PolicyKind policy = PolicyKind::ms_mdi;
     SharesKind shares = SharesKind::parameters;
     uint64_t memory_bytes = 0;
+    uint64_t custody_bytes = uint64_t{128} << 20;
     bool cameras_wait = false;  ///< for start_cameras(), instead of starting with the node
     uint32_t queue_frames = 8;
     Usec frame_timeout = std::chrono::seconds(30);
+    std::optional<std::vector<size_t>> seeds = std::nullopt;  ///< also later nodes; absent: all earlier ones
 };
 
 /// What the source's report would say.
@@ -70,6 +74,7 @@ struct SourceTally {
 struct SimulationOptions {
     uint32_t check_every = 1;        ///< a core checks itself after so many of its events
     bool abort_on_duplicate = true;  ///< false: a second outcome of a frame is only counted
+    Observer* observer = nullptr;    ///< outlives the simulation; is told of violations instead of an abort
 };
 
 class Simulation final : private Fabric::Host {

@@ -72,8 +72,9 @@ struct NodeConfig {
     // [compute]
     uint32_t lanes = 1;  ///< frames computed at the same time
     uint32_t threads_per_lane = 1;
-    double limit = 1.0;         ///< duty cycle of a lane: share of a core it may use
-    uint64_t memory_mb = 1024;  ///< weights, compiled segments, buffers
+    double limit = 1.0;                  ///< duty cycle of a lane: share of a core it may use
+    uint64_t memory_mb = 1024;           ///< weights, compiled segments, buffers
+    std::optional<uint64_t> custody_mb;  ///< kept of frames that were handed over; absent: an eighth of memory_mb
     std::string replay;         ///< a recorded profile: nothing is computed, its times are waited; without model_path
     double replay_speed = 1.0;  ///< its times are divided by it; above 0, at most replay_speed_max
     // [scheduler]

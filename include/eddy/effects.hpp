@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "eddy/events.hpp"
+#include "eddy/journal.hpp"
 #include "eddy/log.hpp"
 
 namespace eddy {
@@ -17,8 +18,6 @@ struct Job {
     std::vector<TensorRef> inputs;  ///< the frontier before units.first; still owned by the core
     bool ends_model = false;        ///< post-process the outputs into an Inference
 };
-
-enum class FrameState : uint8_t { completed, failed, dropped };
 
 /// What became of a frame. Told once per captured frame, by its source.
 struct Outcome {
@@ -60,6 +59,9 @@ public:
     virtual void release(BufferId buffer) = 0;
     /// The fate of a frame of this node's own sources, once per frame.
     virtual void deliver(const FrameId& frame, const Outcome& outcome) = 0;
+    /// Write down what the next life of this node must know of its own sources' frames; called before anything that
+    /// depends on it goes out. Who keeps no journal forgets unfinished frames with the process.
+    virtual void persist(const journal::Entry& /*entry*/) {}
     virtual void allow_capture(CaptureAllowance allowance) = 0;
     /// (Re)arm a timer: ev::Timer follows at or after `at`. A later call replaces an earlier one.
     virtual void arm(TimerId timer, Instant at) = 0;

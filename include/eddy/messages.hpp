@@ -126,8 +126,11 @@ struct Work {
     uint8_t priority = 0;             ///< of its source
     Usec deadline_left{Usec::max()};  ///< max: none
     Durations so_far;
+    uint64_t custody = 0;  ///< under which the sender keeps it until it is released; of its whole life. 0: it does not
     friend bool operator==(const Work&, const Work&) = default;
 };
+
+inline constexpr size_t released_max = 256;  ///< in one Ack
 
 /// Receipt of all Work up to `seq`. The two instants are the receiver's: only their difference means anything.
 struct Ack {
@@ -137,6 +140,7 @@ struct Ack {
     Usec last_byte{0};
     bool accepted = true;         ///< false: message `seq` was refused (other chain, no room); the sender still owns it
     std::vector<Credit> credits;  ///< at most sources_max
+    std::vector<uint64_t> released{};  ///< Work::custody of what the sender of that need not keep; at most released_max
     friend bool operator==(const Ack&, const Ack&) = default;
 };
 

@@ -51,6 +51,9 @@ Status NodeRuntime::start() {
     core.profile = parts_.profile;
     // What another device recorded says how fast this one is only together with its speed.
     core.time_scale = 1.0 / config.limit / (parts_.replay ? parts_.replay->speed() : 1.0);
+    journal_ = std::make_unique<NodeJournal>(config, parts_.identity.incarnation, parts_.log);
+    journal_->fill(core.streams);
+    for (const auto& stream : core.streams) first_numbers_.push_back(stream.first_number);
     core_ = std::make_unique<node::NodeCore>(core, parts_.identity.incarnation.value);
     loop_.on_wake([this] { drain_queues(); });
     loop_.on_stop_signal([this](int signal) { on_signal(signal); });
@@ -67,10 +70,11 @@ Status NodeRuntime::start() {
     parts_.log(LogLevel::info, "node " + config.name + " (" + short_name(parts_.identity.id) + ") listens on " +
                                    endpoint_.host + ":" + std::to_string(endpoint_.port) + ", cluster " +
                                    config.cluster + ", policy " + core_->policy_name());
+    make_cameras();
+    account_for_retired();
     in_core_ = true;
     core_->start(real_now(), *this);
     in_core_ = false;
-    make_cameras();
     return success();
 }
 
@@ -85,6 +89,23 @@ void NodeRuntime::make_cameras() {
         bridges_.push_back(std::make_unique<CaptureBridge>(stream, permits, captures_, [this] { loop_.wake(); }));
         cameras_.push_back(std::make_unique<camera::Source>(sources[i], stream, parts_.frame_width, parts_.frame_height,
                                                             *bridges_.back(), parts_.log));
+    }
+}
+
+/// The core knows only configured streams; these get rows behind them, so that their frames have an outcome, too.
+void NodeRuntime::account_for_retired() {
+    auto row = static_cast<uint16_t>(parts_.config.sources.size());
+    for (const auto& source : journal_->retired()) {
+        const StreamId stream{row++};
+        collector_.add_source(stream, source.name);
+        for (const auto& unfinished : source.unfinished) {
+            Outcome outcome;
+            outcome.state = FrameState::failed;
+            outcome.reason = "source_restarted";
+            outcome.attempts = unfinished.admitted ? 1 : 0;
+            if (unfinished.admitted) collector_.on_admitted(stream);
+            tell_outcome({{parts_.identity.id, stream}, unfinished.life, unfinished.k}, outcome, source.name);
+        }
     }
 }
 
@@ -124,12 +145,14 @@ Status NodeRuntime::run(std::optional<double> seconds) {
         parts_.log(LogLevel::info, "waiting for a ring of " + std::to_string(parts_.config.start_members) + " members");
     std::function<void()> flush = [this, &flush] {
         if (parts_.results) parts_.results->flush();
+        journal_->each_second();
         loop_.arm(flush_results, real_now() + flush_every, flush);
     };
     flush();
     loop_.run();
     loop_.disarm(flush_results);
     if (parts_.results) parts_.results->flush();
+    journal_->end();
     if (failure_) return *failure_;
     return success();
 }
@@ -205,6 +228,7 @@ void NodeRuntime::on_source_ended(const StreamEnd& end) {
 
 void NodeRuntime::on_captured(camera::Frame frame) {
     const Instant now = real_now();
+    frame.k += first_numbers_.at(frame.stream.value);
     if (frame.missed > 0) collector_.on_missed(frame.stream, frame.missed, "capture_queue_full", now);
     collector_.on_captured(frame.stream, frame.k, now);
     tell(ev::Captured{frame.stream, frame.k, frame.captured_at, keep(std::move(frame.image)), frame.missed});
@@ -267,11 +291,19 @@ void NodeRuntime::release(BufferId buffer) {
 }
 
 void NodeRuntime::deliver(const FrameId& frame, const Outcome& outcome) {
-    // Frames that never reached the core are booked where they are noticed.
-    if (outcome.reason != "capture_queue_full") collector_.on_outcome(frame, outcome, real_now());
-    if (parts_.results)
-        parts_.results->write(metrics::make_result_line(parts_.config.sources.at(frame.source.stream.value).name, frame,
-                                                        outcome, parts_.card.labels, real_wall_clock()));
+    tell_outcome(frame, outcome, parts_.config.sources.at(frame.source.stream.value).name);
+}
+
+void NodeRuntime::tell_outcome(const FrameId& frame, const Outcome& outcome, const std::string& source) {
+    if (frame.incarnation != parts_.identity.incarnation)
+        collector_.on_unfinished(frame, outcome);
+    else if (outcome.reason != "capture_queue_full")  // those are booked where they are noticed
+        collector_.on_outcome(frame, outcome, real_now());
+    if (!parts_.results) return;
+    auto line = metrics::make_result_line(source, frame, outcome, parts_.card.labels, real_wall_clock());
+    if (frame.incarnation == parts_.identity.incarnation)
+        line.position = frame.k - first_numbers_.at(frame.source.stream.value);
+    parts_.results->write(line);
 }
 
 void NodeRuntime::allow_capture(CaptureAllowance allowance) {

@@ -14,6 +14,7 @@
 #include "src/app/capture_bridge.hpp"
 #include "src/app/compute_lane.hpp"
 #include "src/app/identity.hpp"
+#include "src/app/node_journal.hpp"
 #include "src/app/replay_runner.hpp"
 #include "src/app/unreached_log.hpp"
 #include "src/control/protocol.hpp"
@@ -65,6 +66,7 @@ private:
     void prepare(std::span<const UnitRange> runs) override;
     void release(BufferId buffer) override;
     void deliver(const FrameId& frame, const Outcome& outcome) override;
+    void persist(const journal::Entry& entry) override { journal_->append(entry); }
     void allow_capture(CaptureAllowance allowance) override;
     void arm(TimerId timer, Instant at) override;
     void idle() override;
@@ -78,6 +80,8 @@ private:
     void on_dial_failed(const Endpoint& endpoint, transport::DialFailure failure, const std::string& reason) override;
 
     void make_cameras();
+    void account_for_retired();
+    void tell_outcome(const FrameId& frame, const Outcome& outcome, const std::string& source);
     void begin_when_ready();
     void tell(const Event& event);
     void drain_queues();
@@ -95,11 +99,14 @@ private:
     [[nodiscard]] control::RingMember ring_row(const msg::Member& member, Instant now) const;
     [[nodiscard]] std::string source_name(const SourceId& source) const;
     [[nodiscard]] metrics::NodeStats node_stats();
+    [[nodiscard]] std::optional<journal::Totals> earlier_lives(size_t row) const;
 
     RuntimeParts parts_;
     transport::Loop loop_;
     std::unique_ptr<transport::Network> network_;
     std::unique_ptr<transport::LineServer> control_;
+    std::unique_ptr<NodeJournal> journal_;
+    std::vector<uint64_t> first_numbers_;  ///< a stream: what the camera calls frame 0
     std::unique_ptr<node::NodeCore> core_;
     metrics::Collector collector_;
     Endpoint endpoint_;

@@ -118,12 +118,17 @@ control::NodeStatus NodeRuntime::status() const {
         if (own) status.queues.push_back({source, "local", length.local, bound});
         status.queues.push_back({source, "distributed", length.distributed, bound});
     }
+    status.journal_problem = journal_->problem();
     for (const auto& stats : collector_.sources(now)) {
+        const size_t stream = status.sources.size();
         control::SourceCounts row;
         row.name = stats.name;
-        row.state = ended_.at(status.sources.size()) ? "ended" : "live";
+        row.state = stream >= ended_.size() ? "not configured" : ended_[stream] ? "ended" : "live";
         row.captured = stats.captured;
-        row.admitted = core_->ledger().counts(StreamId{static_cast<uint16_t>(status.sources.size())}).admitted;
+        row.admitted = stats.admitted;
+        if (stream < ended_.size())
+            row.admitted = core_->ledger().counts(StreamId{static_cast<uint16_t>(stream)}).admitted;
+        row.earlier_lives = earlier_lives(stream);
         row.completed = stats.completed;
         row.failed = stats.failed_total();
         row.dropped = stats.dropped_total();
@@ -133,6 +138,12 @@ control::NodeStatus NodeRuntime::status() const {
         status.sources.push_back(row);
     }
     return status;
+}
+
+/// Of a row of the report: the configured sources, then those that are not configured any more.
+std::optional<journal::Totals> NodeRuntime::earlier_lives(size_t row) const {
+    if (row < ended_.size()) return journal_->earlier(row);
+    return journal_->retired().at(row - ended_.size()).earlier;
 }
 
 metrics::NodeStats NodeRuntime::node_stats() {
@@ -155,8 +166,9 @@ metrics::NodeStats NodeRuntime::node_stats() {
 metrics::Report NodeRuntime::report() {
     auto report = collector_.report(real_now(), node_stats());
     // The core counts admissions; the collector sees captures and outcomes, so that the two can disagree.
-    for (size_t i = 0; i < report.sources.size(); ++i)
+    for (size_t i = 0; i < ended_.size(); ++i)
         report.sources[i].admitted = core_->ledger().counts(StreamId{static_cast<uint16_t>(i)}).admitted;
+    for (size_t i = 0; i < report.sources.size(); ++i) report.sources[i].earlier_lives = earlier_lives(i);
     return report;
 }
 

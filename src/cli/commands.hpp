@@ -18,6 +18,7 @@ void add_status_commands(CLI::App& program, Chosen& chosen);
 void add_report_commands(CLI::App& program, Chosen& chosen);
 void add_results_commands(CLI::App& program, Chosen& chosen);
 void add_sim_commands(CLI::App& program, Chosen& chosen);
+void add_sim_chaos_command(CLI::App& program, Chosen& chosen);      ///< after add_sim_commands
 void add_sim_run_command(CLI::App& program, Chosen& chosen);        ///< after add_sim_commands
 void add_sim_scenario_commands(CLI::App& program, Chosen& chosen);  ///< after add_sim_commands
 void add_doctor_command(CLI::App& program, Chosen& chosen);

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
     add_sim_commands(program, chosen);
     add_sim_run_command(program, chosen);
     add_sim_scenario_commands(program, chosen);
+    add_sim_chaos_command(program, chosen);
     add_doctor_command(program, chosen);
     add_plan_commands(program, chosen);
     add_lab_commands(program, chosen);

@@ -30,7 +30,7 @@ struct Options {
     bool json = false;
 };
 
-using Lines = std::map<uint64_t, metrics::ResultLine>;  ///< by frame number
+using Lines = std::map<uint64_t, metrics::ResultLine>;  ///< by which frame of the input it is
 
 /// Completed frames of the source, at most `count` of them, evenly spread over the run.
 Result<Lines> sampled(const Options& options, bool with_boxes) {
@@ -50,7 +50,8 @@ Result<Lines> sampled(const Options& options, bool with_boxes) {
     const size_t count = std::min<size_t>(fit.size(), options.sample);
     for (size_t i = 0; i < count; ++i) {
         auto& line = fit[i * fit.size() / count];
-        chosen.emplace(line.k, std::move(line));
+        const uint64_t position = line.position.value_or(line.k);
+        chosen.emplace(position, std::move(line));
     }
     return chosen;
 }

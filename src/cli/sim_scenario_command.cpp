@@ -1,5 +1,4 @@
 // eddy sim scenario, eddy sim ring-faults
-#include <charconv>
 #include <cinttypes>
 #include <csignal>
 #include <cstdio>
@@ -16,6 +15,7 @@
 #include "sim/ring_faults.hpp"
 #include "sim/scenario_parser.hpp"
 #include "src/cli/commands.hpp"
+#include "src/cli/seed_workers.hpp"
 
 namespace eddy::cli {
 
@@ -71,21 +71,6 @@ struct Tally {
     std::vector<std::pair<uint64_t, sim::Finding>> findings;  ///< the first ones
     [[nodiscard]] double seeds() const { return static_cast<double>(last - first + 1); }
 };
-
-/// "A..B", or one seed.
-std::optional<std::pair<uint64_t, uint64_t>> seed_range(const std::string& text) {
-    const auto number = [](std::string_view digits) -> std::optional<uint64_t> {
-        uint64_t value = 0;
-        const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-        if (digits.empty() || read.ec != std::errc{} || read.ptr != digits.data() + digits.size()) return std::nullopt;
-        return value;
-    };
-    const size_t dots = text.find("..");
-    const auto first = number(std::string_view(text).substr(0, dots));
-    const auto last = dots == std::string::npos ? first : number(std::string_view(text).substr(dots + 2));
-    if (!first || !last || *last < *first || *last - *first >= 100'000'000) return std::nullopt;
-    return std::pair{*first, *last};
-}
 
 /// A Ring that finds its own state broken aborts; then people want to know by which seed.
 char aborting_seed[64];

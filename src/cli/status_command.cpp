@@ -1,4 +1,4 @@
-// eddy status, eddy watch, eddy stop: what the control sockets of nodes on this machine say.
+// eddy status, eddy watch, eddy stop, eddy leave: what the control sockets of nodes on this machine say.
 #include <condition_variable>
 #include <csignal>
 #include <filesystem>
@@ -131,6 +131,51 @@ int stop(const Options& options) {
     return code;
 }
 
+/// A control socket, or the name of a node that uses the default data folder.
+Result<std::string> socket_of(const std::string& node) {
+    std::error_code none;
+    if (std::filesystem::is_socket(node, none)) return node;
+    std::string names;
+    for (const auto& socket : known_sockets()) {
+        const std::string name = std::filesystem::path(socket).parent_path().filename();
+        if (name == node) return socket;
+        names += (names.empty() ? "" : ", ") + name;
+    }
+    return unavailable("no node " + node + " found in ~/.local/state/eddy (there: " + (names.empty() ? "none" : names) +
+                       "); name its socket ([node] control_socket in its configuration)");
+}
+
+/// A node takes its socket with it.
+bool gone_within(const std::string& socket, Usec time) {
+    std::mutex mutex;
+    std::condition_variable tick;
+    for (const Instant end = real_now() + time; real_now() < end;) {
+        std::error_code none;
+        if (!std::filesystem::is_socket(socket, none)) return true;
+        std::unique_lock lock(mutex);
+        tick.wait_for(lock, std::chrono::milliseconds(100));
+    }
+    return false;
+}
+
+int leave(const Options& options) {
+    int code = exit_done;
+    for (const auto& node : options.sockets) {
+        const auto socket = socket_of(node);
+        if (!socket) {
+            code = complain(socket.error().message);
+        } else if (const auto reply = ask(*socket, control::Request::stop); !reply) {
+            code = complain(node + ": " + reply.error().message);
+        } else if (options.wait_s > 0 && !gone_within(*socket, from_seconds(options.wait_s))) {
+            code = complain(node + " was asked to leave, and is still there after " +
+                            fmt::format("{:g} s", options.wait_s));
+        } else {
+            std::cout << node << (options.wait_s > 0 ? " has left\n" : " was asked to leave\n");
+        }
+    }
+    return code;
+}
+
 }  // namespace
 
 void add_status_commands(CLI::App& program, Chosen& chosen) {
@@ -158,6 +203,17 @@ void add_status_commands(CLI::App& program, Chosen& chosen) {
                                             "eddy stop ~/.local/state/eddy/a/control.sock", stop, true);
     stop_command->add_flag("--cameras", stop_options->cameras,
                            "End their cameras only, as if the inputs ended; the nodes go on for the others");
+    auto* leave_command = program.add_subcommand(
+        "leave", "Ask nodes to hand their frames to their successors, leave the ring and end; wait until they have");
+    auto leave_options = std::make_shared<Options>();
+    leave_options->wait_s = 60;
+    leave_command->add_option("NODE", leave_options->sockets, "Names of this user's nodes, or control sockets")
+        ->required();
+    leave_command->add_option("--wait", leave_options->wait_s, "Seconds to wait for each; 0: do not wait")
+        ->check(CLI::Range(0.0, 3600.0))
+        ->capture_default_str();
+    leave_command->footer("Example:\n  eddy leave kitchen");
+    leave_command->callback([leave_options, &chosen] { chosen = [leave_options] { return leave(*leave_options); }; });
 }
 
 }  // namespace eddy::cli

@@ -73,6 +73,11 @@ std::vector<Key> work_keys() {
          to(&NodeConfig::limit)},
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
          "Bound of weights, compiled layers and buffers together, in MiB.", false, false, to(&NodeConfig::memory_mb)},
+        {"compute", "custody_mb", IntegerType{0, int64_t{1} << 20}, "",
+         "Bound of what is kept, in MiB, of frames that were handed over until the next node has passed them on, so "
+         "that "
+         "its loss costs one step. When full, the oldest goes. 0: nothing is kept. Left out: an eighth of memory_mb.",
+         false, false, to(&NodeConfig::custody_mb)},
         {"compute", "replay", TextType{}, "",
          "For experiments, in place of [model] path: a recorded eddy.profile/1. The node computes nothing; it waits as "
          "long as the layers took and hands on zeros of the true sizes, so it finds nothing in its frames.",

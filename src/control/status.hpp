@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "eddy/journal.hpp"
 #include "eddy/result.hpp"
 
 namespace eddy::control {
@@ -62,7 +63,7 @@ struct QueueLength {
 /// Live counts of one of the node's own sources.
 struct SourceCounts {
     std::string name;
-    std::string state;  ///< "live", "ended", "reopening", …
+    std::string state;  ///< "live", "ended", "not configured" (died with unfinished frames under an older file), …
     uint64_t captured = 0;
     uint64_t admitted = 0;
     uint64_t completed = 0;
@@ -70,7 +71,8 @@ struct SourceCounts {
     uint64_t dropped = 0;
     uint64_t in_flight = 0;
     double throughput_per_s = 0;
-    double completion_p50_ms = 0;  ///< 0 while nothing has completed
+    double completion_p50_ms = 0;                  ///< 0 while nothing has completed
+    std::optional<journal::Totals> earlier_lives;  ///< as in eddy.report/1
     friend bool operator==(const SourceCounts&, const SourceCounts&) = default;
 };
 
@@ -89,13 +91,15 @@ struct NodeStatus {
     std::vector<QueueLength> queues;
     std::vector<SourceCounts> sources;
     std::vector<Unreached> unreached;
+    std::string journal_problem;  ///< why the journal is not being written; empty: it is, or there is no camera
     friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
 };
 
 /// One line of JSON, newline included.
 std::string to_json(const NodeStatus& status);
 /// Error `invalid` for anything that is not a status of this version, with the place in it. Members that came into
-/// eddy.status/1 later (from `chain_hash` and `incarnation` on, and `unreached`) may be missing.
+/// eddy.status/1 later (from `chain_hash` and `incarnation` on, `unreached`, `journal_problem`, `earlier_lives`) may be
+/// missing.
 Result<NodeStatus> from_json(std::string_view text);
 
 /// For people: a heading line, then ring, sources and queues as tables.

@@ -56,6 +56,15 @@ Json to_value(const QueueLength& queue) {
         {"source", queue.source}, {"queue", queue.queue}, {"frames", queue.frames}, {"frames_max", queue.frames_max}};
 }
 
+Json to_value(const std::optional<journal::Totals>& lives) {
+    if (!lives) return nullptr;
+    return {{"captured", lives->captured},
+            {"admitted", lives->admitted},
+            {"completed", lives->completed},
+            {"failed", lives->failed},
+            {"dropped", lives->dropped}};
+}
+
 Json to_value(const SourceCounts& source) {
     return {{"name", source.name},
             {"state", source.state},
@@ -66,7 +75,8 @@ Json to_value(const SourceCounts& source) {
             {"dropped", source.dropped},
             {"in_flight", source.in_flight},
             {"throughput_per_s", source.throughput_per_s},
-            {"completion_p50_ms", source.completion_p50_ms}};
+            {"completion_p50_ms", source.completion_p50_ms},
+            {"earlier_lives", to_value(source.earlier_lives)}};
 }
 
 /// Whether a member that came into the schema later is there and says something.
@@ -145,7 +155,7 @@ QueueLength read_queue(const Fields& fields) {
     return queue;
 }
 
-SourceCounts read_source(const Fields& fields) {
+SourceCounts read_source(const Json& value, const Fields& fields) {
     SourceCounts source;
     source.name = fields.text("name");
     source.state = fields.text("state");
@@ -157,6 +167,11 @@ SourceCounts read_source(const Fields& fields) {
     source.in_flight = fields.count("in_flight");
     source.throughput_per_s = fields.number("throughput_per_s");
     source.completion_p50_ms = fields.number("completion_p50_ms");
+    if (told(value, "earlier_lives")) {
+        const Fields lives = fields.object("earlier_lives");
+        source.earlier_lives = journal::Totals{lives.count("captured"), lives.count("admitted"),
+                                               lives.count("completed"), lives.count("failed"), lives.count("dropped")};
+    }
     return source;
 }
 
@@ -177,7 +192,8 @@ std::string to_json(const NodeStatus& status) {
                         {"ring", list(status.ring)},
                         {"queues", list(status.queues)},
                         {"sources", list(status.sources)},
-                        {"unreached", list(status.unreached)}};
+                        {"unreached", list(status.unreached)},
+                        {"journal_problem", status.journal_problem}};
     return value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -202,6 +218,7 @@ Result<NodeStatus> from_json(std::string_view text) {
     const Later later(value, fields);
     later.read("chain_hash", status.chain_hash);
     later.read("ring_epoch", status.ring_epoch);
+    if (told(value, "journal_problem")) status.journal_problem = fields.text("journal_problem", size_t{8} * 1024);
     fields.list("ring", status_rows_max, [&](const Json& item, const std::string& place) {
         status.ring.push_back(read_member(item, Fields(item, place, problem), problem));
     });
@@ -209,7 +226,7 @@ Result<NodeStatus> from_json(std::string_view text) {
         status.queues.push_back(read_queue(Fields(item, place, problem)));
     });
     fields.list("sources", status_rows_max, [&](const Json& item, const std::string& place) {
-        status.sources.push_back(read_source(Fields(item, place, problem)));
+        status.sources.push_back(read_source(item, Fields(item, place, problem)));
     });
     if (told(value, "unreached"))
         fields.list("unreached", status_rows_max, [&](const Json& item, const std::string& place) {

@@ -116,6 +116,8 @@ std::string queue_table(const NodeStatus& status) {
 
 std::string print_tables(const NodeStatus& status) {
     std::string text = heading(status) + "\n" + ring_table(status);
+    if (!status.journal_problem.empty())
+        text += "\njournal: not written, so a kill would lose count of frames: " + clean(status.journal_problem) + "\n";
     if (!status.unreached.empty()) text += "\n" + unreached_table(status);
     if (!status.sources.empty()) text += "\n" + source_table(status);
     if (!status.queues.empty()) text += "\n" + queue_table(status);

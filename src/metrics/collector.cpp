@@ -47,6 +47,13 @@ void Collector::on_outcome(const FrameId& frame, const Outcome& outcome, Instant
     source.transferring_us += static_cast<double>(rest.count());
 }
 
+void Collector::on_unfinished(const FrameId& frame, const Outcome& outcome) {
+    Source& source = sources_[frame.source.stream];  // throughput counts from the first capture of this life
+    ++source.counts.captured;
+    ++source.counts.failed[outcome.reason];
+    source.counts.attempts += outcome.attempts;
+}
+
 void Collector::on_source_ended(StreamId stream, Instant now) {
     auto& ended = sources_[stream].ended;
     if (!ended) ended = now;

@@ -31,6 +31,8 @@ public:
     void on_admitted(StreamId stream, uint64_t frames = 1);
     /// An outcome for a frame that is not in flight is counted all the same: the sum then says that something lied.
     void on_outcome(const FrameId& frame, const Outcome& outcome, Instant now);
+    /// The outcome of a frame that an earlier life left unfinished: it was captured then, and is counted now.
+    void on_unfinished(const FrameId& frame, const Outcome& outcome);
     /// The stream will give no more frames: its throughput no longer falls with time.
     void on_source_ended(StreamId stream, Instant now);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "eddy/journal.hpp"
 #include "eddy/result.hpp"
 
 namespace eddy::metrics {
@@ -44,10 +45,13 @@ struct SourceStats {
     uint64_t path_local = 0;        ///< completed without leaving the source
     uint64_t path_distributed = 0;  ///< completed with another node's help
     uint64_t attempts = 0;          ///< of all frames with an outcome, first ones included
+    /// Frames that lives before this one settled; null without a journal. Frames they left unfinished are counted in
+    /// this life, as captured and failed ("source_restarted"), so each frame counts in one life.
+    std::optional<journal::Totals> earlier_lives;
 
     [[nodiscard]] uint64_t failed_total() const;
     [[nodiscard]] uint64_t dropped_total() const;
-    /// captured = completed + failed + dropped + in_flight.
+    /// captured = completed + failed + dropped + in_flight, and so in earlier lives, where nothing is in flight.
     [[nodiscard]] bool balanced() const;
     friend bool operator==(const SourceStats&, const SourceStats&) = default;
 };
@@ -80,8 +84,8 @@ struct Report {
 std::string to_json(const Report& report);
 /// The same in one line, for the control socket.
 std::string to_json_line(const Report& report);
-/// Error `invalid` for anything that is not a report of this version, with the place in it. `busy_s`, which came into
-/// eddy.report/1 later, may be missing.
+/// Error `invalid` for anything that is not a report of this version, with the place in it. `busy_s` and
+/// `earlier_lives`, which came into eddy.report/1 later, may be missing.
 Result<Report> from_json(std::string_view text);
 
 /// The rows of all, in order, and the longest duration. A source keeps to its node by its `node`.

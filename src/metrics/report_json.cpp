@@ -25,6 +25,15 @@ Json to_value(const Counts& counts) {
     return value;
 }
 
+Json to_value(const std::optional<journal::Totals>& lives) {
+    if (!lives) return nullptr;
+    return {{"captured", lives->captured},
+            {"admitted", lives->admitted},
+            {"completed", lives->completed},
+            {"failed", lives->failed},
+            {"dropped", lives->dropped}};
+}
+
 Json to_value(const SourceStats& source) {
     Json completion = nullptr;
     if (const auto& ms = source.completion_ms)
@@ -45,7 +54,8 @@ Json to_value(const SourceStats& source) {
             {"completion_ms", completion},
             {"parts_ms", parts},
             {"path", {{"local", source.path_local}, {"distributed", source.path_distributed}}},
-            {"attempts", source.attempts}};
+            {"attempts", source.attempts},
+            {"earlier_lives", to_value(source.earlier_lives)}};
 }
 
 Json to_value(const NodeStats& node) {
@@ -77,7 +87,7 @@ Counts read_counts(const Fields& fields) {
     return counts;
 }
 
-SourceStats read_source(const Fields& fields) {
+SourceStats read_source(const Json& value, const Fields& fields) {
     SourceStats source;
     source.name = fields.text("name");
     source.node = fields.text("node");
@@ -102,6 +112,11 @@ SourceStats read_source(const Fields& fields) {
     source.path_local = path.count("local");
     source.path_distributed = path.count("distributed");
     source.attempts = fields.count("attempts");
+    if (value.contains("earlier_lives") && !fields.is_null("earlier_lives")) {
+        const Fields lives = fields.object("earlier_lives");
+        source.earlier_lives = journal::Totals{lives.count("captured"), lives.count("admitted"),
+                                               lives.count("completed"), lives.count("failed"), lives.count("dropped")};
+    }
     return source;
 }
 
@@ -130,7 +145,11 @@ std::string dump(const Json& value, int indent) {
 uint64_t SourceStats::failed_total() const { return total(failed); }
 uint64_t SourceStats::dropped_total() const { return total(dropped); }
 
-bool SourceStats::balanced() const { return captured == completed + failed_total() + dropped_total() + in_flight; }
+bool SourceStats::balanced() const {
+    const auto& lives = earlier_lives;
+    return captured == completed + failed_total() + dropped_total() + in_flight &&
+           (!lives || lives->captured == lives->completed + lives->failed + lives->dropped);
+}
 
 bool Report::balanced() const {
     for (const auto& source : sources)
@@ -153,7 +172,7 @@ Result<Report> from_json(std::string_view text) {
     Report report;
     report.duration_s = fields.number("duration_s");
     fields.list("sources", report_rows_max, [&](const Json& item, const std::string& place) {
-        report.sources.push_back(read_source(Fields(item, place, problem)));
+        report.sources.push_back(read_source(item, Fields(item, place, problem)));
     });
     fields.list("nodes", report_rows_max, [&](const Json& item, const std::string& place) {
         report.nodes.push_back(read_node(item, Fields(item, place, problem)));

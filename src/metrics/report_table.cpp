@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "eddy/text_table.hpp"
@@ -43,6 +45,17 @@ std::string frames_table(const Report& report) {
                        count(s.dropped_total()), count(s.in_flight), fmt::format("{:.2f}", s.throughput_per_s),
                        count(s.path_local), count(s.path_distributed), why + dropped});
     }
+    return table.str();
+}
+
+bool has_earlier_lives(const SourceStats& s) { return s.earlier_lives && s.earlier_lives->captured > 0; }
+
+std::string lives_table(const Report& report) {
+    TextTable table({{"earlier lives of source", Align::left}, {"captured"}, {"completed"}, {"failed"}, {"dropped"}});
+    for (const SourceStats& s : report.sources)
+        if (has_earlier_lives(s))
+            table.add_row({s.name, count(s.earlier_lives->captured), count(s.earlier_lives->completed),
+                           count(s.earlier_lives->failed), count(s.earlier_lives->dropped)});
     return table.str();
 }
 
@@ -108,6 +121,8 @@ std::string print_tables(const Report& report) {
     std::string text;
     if (!report.sources.empty()) text += frames_table(report) + "\n" + completion_table(report) + "\n";
     if (!report.nodes.empty()) text += node_table(report) + "\n";
+    if (std::any_of(report.sources.begin(), report.sources.end(), has_earlier_lives))
+        text += lives_table(report) + "\n";
     return text + balance_line(report);
 }
 

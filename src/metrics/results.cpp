@@ -85,6 +85,7 @@ std::string to_json(const ResultLine& line) {
     Json value = {{"source", line.source},
                   {"k", line.k},
                   {"incarnation", line.incarnation},
+                  {"position", line.position ? Json(*line.position) : Json(nullptr)},
                   {"state", word(line.state)},
                   {"reason", line.reason},
                   {"completion_ms", line.completion_ms ? Json(*line.completion_ms) : Json(nullptr)},
@@ -111,6 +112,7 @@ Result<ResultLine> parse_result_line(std::string_view text) {
     line.source = fields.text("source");
     line.k = fields.count("k");
     line.incarnation = fields.count("incarnation");
+    if (value.contains("position") && !fields.is_null("position")) line.position = fields.count("position");
     line.state = read_state(fields);
     line.reason = fields.text("reason");
     if (!fields.is_null("completion_ms")) line.completion_ms = fields.number("completion_ms");

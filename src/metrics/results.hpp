@@ -31,6 +31,9 @@ struct ResultLine {
     std::string source;
     uint64_t k = 0;
     uint64_t incarnation = 0;
+    /// Which frame of its camera it was in this life, from 0. Absent: of an earlier life; or a line from before k went
+    /// on over lives, whose k it is.
+    std::optional<uint64_t> position;
     FrameState state = FrameState::completed;
     std::string reason;                   ///< failed, dropped
     std::optional<double> completion_ms;  ///< completed

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "eddy/config.hpp"
+#include "eddy/journal.hpp"
 #include "eddy/messages.hpp"
 #include "eddy/profile.hpp"
 
@@ -17,6 +18,9 @@ struct StreamConfig {
     uint32_t reservoir_frames = 8;  ///< bound of μ
     double weight = 0;              ///< in frames/s; 0: the rate at which it offers frames
     uint8_t priority = 0;
+    uint64_t first_number = 0;  ///< numbers below belong to earlier lives
+    /// Of earlier lives: booked as captured and failed at the start, and not tried again. Their numbers rise.
+    std::vector<journal::Unfinished> unfinished;
 };
 
 struct CoreConfig {
@@ -32,7 +36,8 @@ struct CoreConfig {
     uint32_t in_flight_frames = 256;  ///< admitted and not finished, per stream
     uint32_t attempts_max = 3;
     Usec frame_timeout = std::chrono::seconds(30);
-    uint64_t memory_bytes = 0;  ///< told to neighbours
+    uint64_t memory_bytes = 0;                     ///< told to neighbours
+    uint64_t custody_bytes = uint64_t{128} << 20;  ///< kept of what was handed over; 0: nothing is
 };
 
 /// Core settings out of a checked configuration; `self`, `profile` and `time_scale` stay to be filled in.

@@ -4,13 +4,42 @@
 
 namespace eddy::node {
 
-FrameLedger::FrameLedger(const NodeId& self, Incarnation incarnation, size_t streams)
-    : self_(self), incarnation_(incarnation), streams_(streams) {}
+FrameLedger::FrameLedger(const NodeId& self, Incarnation incarnation, const std::vector<StreamConfig>& streams)
+    : self_(self), incarnation_(incarnation), streams_(streams.size()) {
+    for (size_t i = 0; i < streams.size(); ++i) streams_[i].next = streams[i].first_number;
+}
 
-bool FrameLedger::capture(StreamId stream, uint64_t k, const FrameRecord& record) {
+void FrameLedger::recover(StreamId stream, const std::vector<journal::Unfinished>& frames, Instant now,
+                          EffectSink& sink) {
+    StreamCounts& counts = streams_.at(stream.value).counts;
+    for (const auto& frame : frames) {
+        ++counts.captured;
+        ++counts.failed;
+        if (frame.admitted) ++counts.admitted;
+        Outcome outcome;
+        outcome.state = FrameState::failed;
+        outcome.reason = "source_restarted";
+        outcome.captured_at = now;
+        outcome.attempts = frame.admitted ? 1 : 0;
+        sink.persist(journal::Settled{stream, frame.k, FrameState::failed});
+        sink.deliver({{self_, stream}, frame.life, frame.k}, outcome);
+    }
+}
+
+/// Half a block ahead, so that the disk has half a block's time to take it.
+void FrameLedger::reserve(StreamId stream, EffectSink& sink) {
     Stream& book = streams_.at(stream.value);
-    if (book.newest && k <= *book.newest) return false;
-    book.newest = k;
+    if (book.next + journal::numbers_block / 2 <= book.reserved) return;
+    book.reserved = book.next + journal::numbers_block;
+    sink.persist(journal::Reserved{stream, book.reserved});
+}
+
+bool FrameLedger::capture(StreamId stream, uint64_t k, const FrameRecord& record, EffectSink& sink) {
+    Stream& book = streams_.at(stream.value);
+    if (k < book.next) return false;
+    book.next = k + 1;
+    reserve(stream, sink);
+    sink.persist(journal::Captured{stream, k});
     ++book.counts.captured;
     book.open.emplace(k, record);
     return true;
@@ -18,26 +47,33 @@ bool FrameLedger::capture(StreamId stream, uint64_t k, const FrameRecord& record
 
 void FrameLedger::miss(StreamId stream, uint64_t count, const std::string& reason, Instant now, EffectSink& sink) {
     Stream& book = streams_.at(stream.value);
-    for (uint64_t i = 0; i < count; ++i) {
-        ++book.counts.captured;
-        ++book.counts.dropped;
-        book.newest = book.newest ? *book.newest + 1 : 0;
-        Outcome outcome;
-        outcome.state = FrameState::dropped;
-        outcome.reason = reason;
-        outcome.captured_at = now;
-        sink.deliver(id(stream, *book.newest), outcome);
-    }
+    const uint64_t first = book.next;
+    book.next += count;
+    reserve(stream, sink);
+    sink.persist(journal::Missed{stream, count});
+    book.counts.captured += count;
+    book.counts.dropped += count;
+    Outcome outcome;
+    outcome.state = FrameState::dropped;
+    outcome.reason = reason;
+    outcome.captured_at = now;
+    for (uint64_t k = first; k < first + count; ++k) sink.deliver(id(stream, k), outcome);
 }
 
-void FrameLedger::admit(FrameRecord& record, StreamId stream, Instant now) {
-    record.attempt_at = now;
-    if (record.attempts++ == 0) {
-        record.admitted_at = now;
-        ++streams_.at(stream.value).counts.admitted;
+FrameRecord& FrameLedger::admit(const FrameId& frame, Instant now, EffectSink& sink) {
+    FrameRecord* record = find(frame);
+    EDDY_ASSERT(record != nullptr);
+    const StreamId stream = frame.source.stream;
+    record->attempt_at = now;
+    record->suspect_at = never;
+    if (record->attempts++ == 0) {
+        sink.persist(journal::Admitted{stream, frame.k});
+        record->admitted_at = now;
+        ++streams_[stream.value].counts.admitted;
     } else {
-        ++streams_.at(stream.value).counts.retries;
+        ++streams_[stream.value].counts.retries;
     }
+    return *record;
 }
 
 bool FrameLedger::mine(const FrameId& frame) const {
@@ -71,6 +107,7 @@ void FrameLedger::settle(const FrameId& frame, Outcome outcome, Instant now, Buf
         case FrameState::failed: ++book.counts.failed; break;
         case FrameState::dropped: ++book.counts.dropped; break;
     }
+    sink.persist(journal::Settled{frame.source.stream, frame.k, outcome.state});
     const TensorRef raw = it->second.raw;
     book.open.erase(it);
     buffers.release(raw, sink);

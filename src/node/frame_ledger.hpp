@@ -3,11 +3,11 @@
 //   captured = completed + failed + dropped + in flight     at every instant, per stream
 //
 // The ledger keeps each frame's raw pixels until its outcome, so that it can be sent again. It counts; it decides
-// nothing.
+// nothing. What it books it journals first (EffectSink::persist), so that the next life can go on with the numbers and
+// say what became of every frame.
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +22,7 @@ struct FrameRecord {
     Instant admitted_at{};  ///< first; meaningful once attempts > 0
     Instant attempt_at{};   ///< last
     Instant deadline = never;
+    Instant suspect_at = never;  ///< a node was lost since the last attempt: without a result by then it is sent again
     TensorRef raw;
     uint32_t attempts = 0;  ///< 0: still in the reservoir
 };
@@ -38,13 +39,16 @@ struct StreamCounts {
 
 class FrameLedger {
 public:
-    FrameLedger(const NodeId& self, Incarnation incarnation, size_t streams);
+    FrameLedger(const NodeId& self, Incarnation incarnation, const std::vector<StreamConfig>& streams);
 
+    /// Book what earlier lives left unfinished: captured and failed, told once.
+    void recover(StreamId stream, const std::vector<journal::Unfinished>& frames, Instant now, EffectSink& sink);
     /// Book a new frame; false: k is not above every k before it (the frame is not taken).
-    bool capture(StreamId stream, uint64_t k, const FrameRecord& record);
+    bool capture(StreamId stream, uint64_t k, const FrameRecord& record, EffectSink& sink);
     /// Book the next `count` frames, which never got as far as the core.
     void miss(StreamId stream, uint64_t count, const std::string& reason, Instant now, EffectSink& sink);
-    void admit(FrameRecord& record, StreamId stream, Instant now);
+    /// Of an open frame.
+    FrameRecord& admit(const FrameId& frame, Instant now, EffectSink& sink);
     [[nodiscard]] FrameRecord* find(const FrameId& frame);
     /// Ends the frame's life: delivers `outcome`, releases the raw pixels, forgets it.
     void settle(const FrameId& frame, Outcome outcome, Instant now, Buffers& buffers, EffectSink& sink);
@@ -65,9 +69,12 @@ public:
 private:
     struct Stream {
         std::map<uint64_t, FrameRecord> open;
-        std::optional<uint64_t> newest;
+        uint64_t next = 0;      ///< above every number booked
+        uint64_t reserved = 0;  ///< numbers below are written down as used
         StreamCounts counts;
     };
+    void reserve(StreamId stream, EffectSink& sink);
+
     NodeId self_;
     Incarnation incarnation_;
     std::vector<Stream> streams_;

@@ -97,13 +97,13 @@ void Link::grant(const SourceId& source, uint64_t more) {
     it->second.limit += more;
 }
 
-std::optional<msg::Ack> Link::take_ack() {
+std::optional<msg::Ack> Link::take_ack(bool else_due) {
     // Grants wait for a receipt to go with, but not until the neighbour has none left: it would have to wait for them.
     const bool urgent = std::any_of(incoming_.begin(), incoming_.end(), [](const auto& entry) {
         const Incoming& in = entry.second;
         return in.limit > in.told && in.told - in.received <= credit_window / 2;
     });
-    if (!owed_ && !urgent) return std::nullopt;
+    if (!owed_ && !urgent && !else_due) return std::nullopt;
     msg::Ack ack = owed_.value_or(msg::Ack{received_seq_, 0, Usec{0}, Usec{0}, true, {}});
     owed_.reset();
     for (auto& [source, in] : incoming_)

@@ -75,8 +75,9 @@ public:
     void grant(const SourceId& source, uint64_t more);
     /// Receipt for the work just taken; it goes out with the next take_ack(), so that it brings what was granted since.
     void owe(const msg::Ack& ack) { owed_ = ack; }
-    /// What is to be sent now: the receipt that is owed, or one for nothing new if the neighbour runs out of credit.
-    std::optional<msg::Ack> take_ack();
+    /// What is to be sent now: the receipt that is owed, or one for nothing new if the neighbour runs out of credit, or
+    /// if there is something `else_due` to go with it.
+    std::optional<msg::Ack> take_ack(bool else_due = false);
 
 private:
     struct Outgoing {

@@ -21,13 +21,15 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       policy_(scheduler::make_policy(config_.policy)),
       costs_(config_.profile),
       ring_(ring_config(config_), seed),
-      ledger_(config_.self.id, config_.self.incarnation, config_.streams.size()),
+      ledger_(config_.self.id, config_.self.incarnation, config_.streams),
       clock_(config_.profile, config_.time_scale),
       stream_count_(static_cast<uint16_t>(config_.streams.size())),
       streams_(config_.streams.size()),
-      queues_(policy_->uses_cuts() ? 1 : 2, [this](const Item& item) {
-          return scheduler::HeadFacts{ends_here(item), !can_compute(item)};
-      }) {
+      queues_(policy_->uses_cuts() ? 1 : 2,
+              [this](const Item& item) {
+                  return scheduler::HeadFacts{ends_here(item), !can_compute(item)};
+              }),
+      custody_(config_.self.incarnation, config_.custody_bytes) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
     EDDY_ASSERT(config_.streams.size() < sources_max);
     EDDY_ASSERT(config_.streams.empty() || costs_.layers() > 0);
@@ -42,6 +44,8 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
 
 void NodeCore::start(Instant now, EffectSink& sink) {
     sink_ = &sink;
+    for (uint16_t i = 0; i < stream_count_; ++i)
+        ledger_.recover(StreamId{i}, std::exchange(config_.streams[i].unfinished, {}), now, sink);
     ring_.start(now, sink);
     arm_ring();
     sink_ = nullptr;
@@ -82,11 +86,15 @@ void NodeCore::members_changed() {
         const auto now_there = members_.find(id);
         if (now_there != members_.end() && now_there->second == incarnation) continue;
         const bool restarted = now_there != members_.end();
-        if (!restarted && (ring_.has_left(id) || died.count(id) == 0)) continue;
-        if (const auto link = links_.find(id); link != links_.end()) take_back(link->second);
-        lost = true;
+        const bool left = !restarted && ring_.has_left(id);
+        const auto link = links_.find(id);
+        // Who is out of view, or left and finishes what it has, goes on working while its connection stands.
+        if (link != links_.end() && !restarted && (left || died.count(id) == 0)) continue;
+        if (link != links_.end()) take_back(link->second);
+        recall(id);
+        lost |= !left;
     }
-    if (lost) retry_all_away("a node was lost");
+    if (lost) suspect_all_away();
     queues_.look_again();  // where a way ends depends on who is there
     refresh_costs();
 }
@@ -94,6 +102,36 @@ void NodeCore::members_changed() {
 void NodeCore::take_back(Link& link) {
     auto items = link.take_unacknowledged();
     for (auto item = items.rbegin(); item != items.rend(); ++item) requeue(std::move(*item));
+}
+
+/// What the lost node had accepted goes on from here, the oldest first.
+void NodeCore::recall(const NodeId& lost) {
+    releases_.forget(lost);
+    auto items = custody_.take(lost);
+    for (auto item = items.rbegin(); item != items.rend(); ++item) {
+        if (queues_.full() && !queues_.find(item->frame.source)) {
+            let_go(*item);
+            continue;
+        }
+        ++counters_.custody_returned;
+        requeue(std::move(*item));
+    }
+}
+
+/// The receiver answers for it from now on; whoever keeps it for this node need not, for this node keeps it.
+void NodeCore::hand_over(const NodeId& to, Item item) {
+    releases_.owe(std::exchange(item.keeper, {}));
+    if (dead(item)) item.custody = 0;
+    const uint64_t number = item.custody;
+    for (const auto& other : custody_.keep(to, std::move(item), now_)) {
+        counters_.custody_evicted += number != 0 ? 1 : 0;
+        buffers_.release(other.tensors, *sink_);
+    }
+}
+
+void NodeCore::let_go(const Item& item) {
+    ++counters_.custody_evicted;
+    buffers_.release(item.tensors, *sink_);
 }
 
 void NodeCore::handle(const ev::Captured& e) {
@@ -106,7 +144,7 @@ void NodeCore::handle(const ev::Captured& e) {
     record.captured_at = e.captured_at;
     record.raw = e.frame;
     if (config.deadline != Usec::max()) record.deadline = e.captured_at + config.deadline;
-    if (!ledger_.capture(e.stream, e.k, record)) {
+    if (!ledger_.capture(e.stream, e.k, record, *sink_)) {
         sink_->log(LogLevel::error,
                    "source " + config.name + ": frame " + std::to_string(e.k) + " came out of order and is ignored");
         buffers_.release(e.frame, *sink_);
@@ -140,7 +178,7 @@ void NodeCore::handle(const ev::PeerUp& e) {
     ring_.on_peer_up(e.peer, now_, *sink_, e.dialled ? &*e.dialled : nullptr);
     state_dirty_ = view_dirty_ = true;
     for (const auto& [frame, result] : unacknowledged_results_)
-        if (frame.source.node == e.peer.id) sink_->send(e.peer.id, result, {});
+        if (frame.source.node == e.peer.id) sink_->send(e.peer.id, result.result, {});
 }
 
 void NodeCore::handle(const ev::PeerDown& e) {
@@ -152,7 +190,8 @@ void NodeCore::handle(const ev::PeerDown& e) {
 
 void NodeCore::handle(const ev::DialFailed& e) { ring_.on_dial_failed(e.endpoint, e.somebody_there, now_, *sink_); }
 
-/// What it has no receipt for is queued again here. Whether the node itself is lost, the ring decides.
+/// What it has no receipt for is queued again here. Whether the node itself is lost, and what it had taken over with
+/// it, the ring decides; but it does not watch one that is no member.
 void NodeCore::link_lost(const NodeId& peer) {
     const auto it = links_.find(peer);
     if (it == links_.end()) return;
@@ -160,6 +199,7 @@ void NodeCore::link_lost(const NodeId& peer) {
     links_.erase(it);
     view_dirty_ = true;
     take_back(link);
+    if (!ring_.is_member(peer)) recall(peer);
 }
 
 void NodeCore::handle(const ev::Received& e) {
@@ -235,6 +275,8 @@ void NodeCore::handle(const ev::Timer& e) {
         case TimerId::frames:
             check_deadlines();
             discard_dead_heads();
+            releases_due_ = true;
+            for (const auto& item : custody_.take_older(now_ - config_.frame_timeout)) let_go(item);
             queues_.mark_starving(now_, policy_->uses_cuts());
             close_idle_rows();
             refresh_costs();
@@ -309,6 +351,8 @@ void NodeCore::check_invariants() const {
     for (const auto& [job, running] : lanes_) held += running.item.tensors.size();
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) held += item.tensors.size();
+    custody_.check_invariants();
+    custody_.each([&](const NodeId&, const Item& item) { held += item.tensors.size(); });
     EDDY_ASSERT(held == buffers_.holders());  // no buffer leaks, none is released while needed
     for (uint16_t i = 0; i < stream_count_; ++i) {
         EDDY_ASSERT(streams_[i].reservoir.size() <= config_.streams[i].reservoir_frames);

@@ -1,13 +1,14 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
 // A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome.
-// Custody: the source keeps the pixels of every frame until its outcome, a node an activation until the next node's
-// receipt. If a connection breaks, what had no receipt is queued again here; if the ring loses a member, sources send
-// their open frames again under a higher attempt. The first result wins.
+// Custody (custody.hpp): the source keeps the pixels of every frame until its outcome, a node what it handed over until
+// the next has passed it on. What was handed to a lost node is queued again here; what nobody has any more its source
+// sends again, under a higher attempt, which fences stale work. The first result wins.
 //
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
 // cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
-// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged. One thread, the caller's.
+// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in bytes. One
+// thread, the caller's.
 #pragma once
 
 #include <deque>
@@ -23,30 +24,12 @@
 #include "scheduler/prices.hpp"
 #include "scheduler/queue_set.hpp"
 #include "src/node/buffers.hpp"
+#include "src/node/core_counters.hpp"
+#include "src/node/custody.hpp"
 #include "src/node/frame_ledger.hpp"
 #include "src/node/link.hpp"
 
 namespace eddy::node {
-
-/// What this node did, for metrics and people.
-struct CoreCounters {
-    uint64_t jobs = 0;
-    uint64_t work_received = 0;
-    uint64_t work_relayed = 0;  ///< passed on without computing
-    uint64_t work_stale = 0;    ///< duplicates and overtaken attempts, not computed
-    uint64_t work_refused = 0;  ///< by a neighbour; came back here
-    uint64_t results_sent = 0;
-    uint64_t protocol_errors = 0;
-    Usec busy{0};
-};
-
-struct QueueLengths {
-    SourceId source;
-    uint32_t reservoir = 0;
-    uint32_t local = 0;
-    uint32_t distributed = 0;  ///< to be worked on, at whatever cut
-    uint32_t outbox = 0;
-};
 
 class NodeCore {
 public:
@@ -58,6 +41,7 @@ public:
     [[nodiscard]] const ring::Ring& ring() const { return ring_; }
     [[nodiscard]] const FrameLedger& ledger() const { return ledger_; }
     [[nodiscard]] const CoreCounters& counters() const { return counters_; }
+    [[nodiscard]] const Custody& custody() const { return custody_; }
     [[nodiscard]] std::vector<QueueLengths> queue_lengths() const;
     [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }  ///< what the policy sees
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;  ///< as last reported; 0: unknown, or none
@@ -108,8 +92,11 @@ private:
     void grant_credits();
     void send_states();
     [[nodiscard]] msg::NodeState state_for(const Link& link);
+    void hand_over(const NodeId& to, Item item);
+    void let_go(const Item& item);
     void link_lost(const NodeId& peer);
     void take_back(Link& link);
+    void recall(const NodeId& lost);
     void members_changed();
     void arm_ring();
     // scheduling (node_schedule.cpp)
@@ -118,6 +105,7 @@ private:
     void admit_frame(StreamId stream, size_t row, size_t queue, bool again);
     bool move_one();
     bool move_stuck();
+    bool hand_on_one();
     void start_run(const scheduler::Run& run);
     void start_hop(const scheduler::Hop& hop);
     [[nodiscard]] std::optional<Item> take(size_t row, size_t queue);
@@ -148,9 +136,10 @@ private:
     void requeue(Item item);
     void finish(const Item& item, const Inference& inference);
     void give_up(const Item& item, const std::string& reason, bool expired);
-    void send_result(const NodeId& source, msg::Result result);
+    void send_result(const Item& item, msg::Result result);
+    void complete(const FrameId& frame, Outcome outcome);
     void retry(const FrameId& frame, const std::string& reason);
-    void retry_all_away(const std::string& reason);
+    void suspect_all_away();
     void settle(const FrameId& frame, FrameState state, const std::string& reason);
     void check_deadlines();
     void update_stop();
@@ -167,18 +156,29 @@ private:
     const uint16_t stream_count_;
     std::vector<Stream> streams_;
     scheduler::QueueSet queues_;
-    std::vector<uint16_t> cuts_{0};               ///< offered; of policies that use none: the frame
-    std::vector<uint16_t> next_cuts_;             ///< being prepared; empty: none
-    Instant cuts_due_{};                          ///< when to look at them again
-    std::map<FrameId, NodeId> given_;             ///< own frames at workers, of policies that use workers
-    double pressure_ = 0;                         ///< largest w / r of the ring, as far as known
-    bool view_dirty_ = true;                      ///< the board's picture of the successor is to be made again
-    std::map<NodeId, Link> links_;                ///< one per connected peer
-    std::map<JobId, Running> lanes_;              ///< at most config_.lanes
-    std::map<FrameId, uint32_t> newest_attempt_;  ///< of frames seen lately; bounded
-    std::set<std::tuple<FrameId, uint32_t, uint16_t>> seen_;  ///< work taken, for deduplication; bounded
-    std::deque<std::tuple<FrameId, uint32_t, uint16_t>> seen_order_;
-    std::map<FrameId, msg::Result> unacknowledged_results_;  ///< bounded
+    std::vector<uint16_t> cuts_{0};    ///< offered; of policies that use none: the frame
+    std::vector<uint16_t> next_cuts_;  ///< being prepared; empty: none
+    Instant cuts_due_{};               ///< when to look at them again
+    std::map<FrameId, NodeId> given_;  ///< own frames at workers, of policies that use workers
+    double pressure_ = 0;              ///< largest w / r of the ring, as far as known
+    bool view_dirty_ = true;           ///< the board's picture of the successor is to be made again
+    std::map<NodeId, Link> links_;     ///< one per connected peer
+    std::map<JobId, Running> lanes_;   ///< at most config_.lanes
+    struct Seen {
+        uint32_t attempt = 0;  ///< the newest
+        int32_t layer = -1;    ///< the furthest of that attempt
+    };
+    std::map<FrameId, Seen> seen_;  ///< work taken, so that nothing is taken twice; bounded
+    std::deque<FrameId> seen_order_;
+    struct Finished {
+        msg::Result result;
+        scheduler::Keeper keeper;
+    };
+    std::map<FrameId, Finished> unacknowledged_results_;  ///< bounded
+    Custody custody_;
+    Releases releases_;
+    bool releases_due_ = false;  ///< those that wait go now, whether there is a message to go with or not
+    Usec recent_completion_{0};  ///< of own frames that were sent on, from their last attempt; smoothed
     CoreCounters counters_;
     uint64_t next_job_ = 1;
     uint64_t state_sequence_ = 0;

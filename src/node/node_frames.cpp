@@ -7,7 +7,11 @@ namespace eddy::node {
 
 namespace {
 constexpr size_t results_max = 1024;
-}
+/// How long a frame may still take after a loss, in times that others took lately; and at least.
+constexpr int grace_completions = 4;
+constexpr Usec grace_least = std::chrono::seconds(1);
+constexpr int recent_frames = 8;  // in their mean
+}  // namespace
 
 void NodeCore::requeue(Item item) {
     item.since = now_;
@@ -23,12 +27,13 @@ bool NodeCore::dead(const Item& item) const {
         const auto it = open.find(item.frame.k);
         return it == open.end() || item.attempt < it->second.attempts;
     }
-    const auto it = newest_attempt_.find(item.frame);
-    return it != newest_attempt_.end() && item.attempt < it->second;
+    const auto it = seen_.find(item.frame);
+    return it != seen_.end() && item.attempt < it->second.attempt;
 }
 
 void NodeCore::finish(const Item& item, const Inference& inference) {
     if (item.frame.source.node == config_.self.id) {
+        releases_.owe(item.keeper);
         const FrameRecord* record = ledger_.find(item.frame);
         if (record == nullptr) {
             ++ledger_.counts(item.frame.source.stream).late_results;
@@ -40,7 +45,7 @@ void NodeCore::finish(const Item& item, const Inference& inference) {
         outcome.hops = item.hops;
         outcome.local = item.hops == 0;
         outcome.inference = inference;
-        return ledger_.settle(item.frame, std::move(outcome), now_, buffers_, *sink_);
+        return complete(item.frame, std::move(outcome));
     }
     msg::Result result;
     result.frame = item.frame;
@@ -48,11 +53,12 @@ void NodeCore::finish(const Item& item, const Inference& inference) {
     result.hops = item.hops;
     result.so_far = item.so_far;
     result.inference = inference;
-    send_result(item.frame.source.node, std::move(result));
+    send_result(item, std::move(result));
 }
 
 void NodeCore::give_up(const Item& item, const std::string& reason, bool expired) {
     if (item.frame.source.node == config_.self.id) {
+        releases_.owe(item.keeper);
         const FrameRecord* record = ledger_.find(item.frame);
         if (record == nullptr || item.attempt < record->attempts) return;
         if (expired) return settle(item.frame, FrameState::dropped, "deadline");
@@ -65,13 +71,21 @@ void NodeCore::give_up(const Item& item, const std::string& reason, bool expired
     result.so_far = item.so_far;
     result.failure = reason;
     result.expired = expired;
-    send_result(item.frame.source.node, std::move(result));
+    send_result(item, std::move(result));
 }
 
-void NodeCore::send_result(const NodeId& source, msg::Result result) {
+/// Whoever keeps the frame goes on until its source has this.
+void NodeCore::send_result(const Item& item, msg::Result result) {
+    const NodeId& source = item.frame.source.node;
     ++counters_.results_sent;
-    if (unacknowledged_results_.size() >= results_max) unacknowledged_results_.erase(unacknowledged_results_.begin());
-    unacknowledged_results_[result.frame] = result;
+    auto at = unacknowledged_results_.find(item.frame);
+    if (at == unacknowledged_results_.end() && unacknowledged_results_.size() >= results_max)
+        at = unacknowledged_results_.begin();
+    if (at != unacknowledged_results_.end()) {
+        releases_.owe(at->second.keeper);
+        unacknowledged_results_.erase(at);
+    }
+    unacknowledged_results_.emplace(item.frame, Finished{result, item.keeper});
     if (links_.count(source) != 0) sink_->send(source, result, {});  // otherwise as soon as it is up again
 }
 
@@ -109,15 +123,28 @@ std::set<FrameId> NodeCore::frames_here() const {
     return here;
 }
 
-void NodeCore::retry_all_away(const std::string& reason) {
+/// A node was lost. What it held is brought back by whoever handed it over, unless that node is lost as well or had no
+/// room to keep it. So frames that are away get the time that others took lately, and are sent again after it.
+void NodeCore::suspect_all_away() {
     if (ledger_.open_frames() == 0) return;
-    const auto here = frames_here();
-    std::vector<FrameId> away;
+    auto safe = frames_here();
+    custody_.each([&](const NodeId&, const Item& item) { safe.insert(item.frame); });
+    const Usec most = config_.frame_timeout / config_.attempts_max;
+    const Usec grace = std::clamp(grace_completions * recent_completion_, std::min(grace_least, most), most);
     for (uint16_t i = 0; i < stream_count_; ++i)
-        for (const auto& [k, record] : ledger_.open(StreamId{i}))
-            if (record.attempts > 0 && here.count(ledger_.id(StreamId{i}, k)) == 0)
-                away.push_back(ledger_.id(StreamId{i}, k));
-    for (const auto& frame : away) retry(frame, reason);
+        for (const auto& [k, book] : ledger_.open(StreamId{i})) {
+            if (book.attempts == 0 || safe.count(ledger_.id(StreamId{i}, k)) != 0) continue;
+            FrameRecord& record = *ledger_.find(ledger_.id(StreamId{i}, k));
+            record.suspect_at = std::min(record.suspect_at, now_ + grace);
+        }
+}
+
+void NodeCore::complete(const FrameId& frame, Outcome outcome) {
+    const Usec took = now_ - ledger_.find(frame)->attempt_at;
+    if (!outcome.local)
+        recent_completion_ =
+            recent_completion_ == Usec{0} ? took : recent_completion_ + (took - recent_completion_) / recent_frames;
+    ledger_.settle(frame, std::move(outcome), now_, buffers_, *sink_);
 }
 
 void NodeCore::check_deadlines() {
@@ -132,6 +159,9 @@ void NodeCore::check_deadlines() {
             else if (record.attempts > 0 && now_ - record.admitted_at > config_.frame_timeout)
                 timed_out.push_back(frame);
             else if (record.attempts > 0 && now_ - record.attempt_at > config_.frame_timeout / config_.attempts_max)
+                overdue.push_back(frame);
+            // The last attempt is not cut short on a suspicion.
+            else if (record.suspect_at <= now_ && record.attempts < config_.attempts_max)
                 overdue.push_back(frame);
         }
     for (const auto& frame : expired) settle(frame, FrameState::dropped, "deadline");
@@ -153,12 +183,13 @@ void NodeCore::update_stop() {
                        "stopped");
     }
     if (ledger_.open_frames() > 0) return;
+    bool busy = !lanes_.empty() || queues_.frames() > 0;
+    for (const auto& [peer, link] : links_) busy |= !link.unacknowledged().empty();
     if (!left_) {
+        if (busy && !late) return;  // only a member's frames are taken by the successor
         left_ = true;
         ring_.leave("it was stopped", now_, *sink_);
     }
-    bool busy = !lanes_.empty() || queues_.frames() > 0;
-    for (const auto& [peer, link] : links_) busy |= !link.unacknowledged().empty();
     for (const auto& [frame, result] : unacknowledged_results_) busy |= links_.count(frame.source.node) != 0;
     if (busy && !late) return;
     idle_told_ = true;

@@ -7,10 +7,10 @@ namespace eddy::node {
 
 namespace {
 constexpr size_t seen_max = 8192;
-constexpr double state_every_part = 1;          // on change, at most once while a frame is computed …
+constexpr double state_every_part = 1;           // on change, at most once while a frame is computed …
 constexpr Usec state_every_least = from_ms(10);  // … and at most 100/s,
 constexpr Usec state_every_most = from_ms(100);  // but not so rarely that a lane runs dry
-constexpr Usec state_every_max = from_ms(400);  // unasked, well before a view expires
+constexpr Usec state_every_max = from_ms(400);   // unasked, well before a view expires
 Usec clamp(Usec d) { return std::clamp(d, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
 }  // namespace
 
@@ -33,14 +33,14 @@ bool NodeCore::stale(const msg::Work& work) {
     } else if (work.frame.source.node == config_.self.id) {
         return true;  // of an earlier life of this node
     }
-    uint32_t& newest = newest_attempt_[work.frame];
-    if (work.attempt < newest) return true;
-    newest = work.attempt;
-    const auto key = std::make_tuple(work.frame, work.attempt, work.layer);
-    if (!seen_.insert(key).second) return true;
-    seen_order_.push_back(key);
+    // Once a node has taken a frame it answers for it: what comes later and is not further is a copy, of somebody who
+    // did not hear in time that the frame went on.
+    const auto [at, first] = seen_.try_emplace(work.frame);
+    Seen& seen = at->second;
+    if (work.attempt < seen.attempt || (work.attempt == seen.attempt && work.layer <= seen.layer)) return true;
+    seen = {work.attempt, work.layer};
+    if (first) seen_order_.push_back(work.frame);
     if (seen_order_.size() > seen_max) {
-        newest_attempt_.erase(std::get<0>(seen_order_.front()));
         seen_.erase(seen_order_.front());
         seen_order_.pop_front();
     }
@@ -71,6 +71,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
     }
     if (stale(work)) {
         ++counters_.work_stale;
+        releases_.owe({e.peer, work.custody});
         buffers_.release(e.tensors, *sink_);
         return link.owe(ack);
     }
@@ -85,6 +86,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
     item.tensors = e.tensors;
     item.so_far = {clamp(work.so_far.waiting), clamp(work.so_far.computing)};
     item.since = e.last_byte;
+    item.keeper = {e.peer, work.custody};
     if (work.deadline_left != Usec::max()) item.deadline = now_ + clamp(work.deadline_left);
     const size_t row = open_row(work.frame.source);
     if (!queues_.board().rows[row].own) queues_.board().rows[row].priority = work.priority;
@@ -101,7 +103,9 @@ void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
         for (const auto& credit : ack.credits)
             if (const auto row = queues_.find(credit.source))
                 queues_.board().rows[*row].credit = link.has_credit(credit.source);
-    for (const auto& item : receipt.accepted) buffers_.release(item.tensors, *sink_);
+    for (auto& item : receipt.accepted) hand_over(e.peer, std::move(item));
+    for (const uint64_t number : ack.released)
+        if (const auto item = custody_.release(e.peer, number)) buffers_.release(item->tensors, *sink_);
     if (!receipt.refused) return;
     ++counters_.work_refused;
     Item item = std::move(*receipt.refused);
@@ -143,12 +147,15 @@ void NodeCore::receive(const ev::Received& e, const msg::Result& result) {
     outcome.parts = result.so_far;
     outcome.hops = result.hops;
     outcome.inference = result.inference;
-    ledger_.settle(result.frame, std::move(outcome), now_, buffers_, *sink_);
+    complete(result.frame, std::move(outcome));
 }
 
 void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
     buffers_.release(e.tensors, *sink_);
-    if (ack.frame.source.node == e.peer) unacknowledged_results_.erase(ack.frame);
+    const auto finished = unacknowledged_results_.find(ack.frame);
+    if (ack.frame.source.node != e.peer || finished == unacknowledged_results_.end()) return;
+    releases_.owe(finished->second.keeper);
+    unacknowledged_results_.erase(finished);
 }
 
 // A source's free slots are granted to whoever feeds it now; what is granted is taken, so that the queue's bound holds
@@ -158,7 +165,9 @@ void NodeCore::grant_credits() {
     // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
     const uint64_t source_frames =
         uint64_t{config_.queue_frames} * (policy_->uses_cuts() ? scheduler::cuts_default : 1);
-    for (size_t row = 0; !left_ && row < queues_.board().rows.size(); ++row) {
+    // Who is to stop and waits for no frame of its own takes no more of others'; until then it passes them on.
+    const bool grants = !left_ && !(stopping_ && ledger_.open_frames() == 0);
+    for (size_t row = 0; grants && row < queues_.board().rows.size(); ++row) {
         const SourceId source = queues_.board().rows[row].source;
         std::vector<Link*> feeders;
         uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
@@ -173,8 +182,15 @@ void NodeCore::grant_credits() {
         for (Link* link : feeders)
             for (; taken < source_frames && link->outstanding(source) < credit_window; ++taken) link->grant(source, 1);
     }
-    for (auto& [peer, link] : links_)
-        if (const auto ack = link.take_ack()) sink_->send(peer, *ack, {});
+    // What need not be kept goes with a receipt, and does not wait long for one.
+    const bool at_once = releases_due_ || stopping_;
+    releases_due_ = false;
+    for (auto& [peer, link] : links_) {
+        auto ack = link.take_ack(at_once ? releases_.any(peer) : releases_.full(peer));
+        if (!ack) continue;
+        ack->released = releases_.take(peer);
+        sink_->send(peer, *ack, {});
+    }
 }
 
 msg::NodeState NodeCore::state_for(const Link& link) {

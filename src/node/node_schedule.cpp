@@ -59,8 +59,7 @@ void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
     auto& from = again ? stream.again : stream.reservoir;
     const FrameId frame = ledger_.id(id, from.front());
     from.pop_front();
-    FrameRecord& record = *ledger_.find(frame);
-    ledger_.admit(record, id, now_);
+    const FrameRecord& record = ledger_.admit(frame, now_, *sink_);
     if (!again) {
         sink_->allow_capture({id, 1});
         stream.admitted.count(now_);
@@ -84,6 +83,7 @@ bool NodeCore::move_one() {
     scheduler::Board& board = queues_.board();
     board.lane = lanes_.size() < config_.lanes;
     refresh_link();
+    if (stopping_ && hand_on_one()) return true;
     if (policy_->uses_workers()) refresh_workers();
     if (policy_->uses_cuts()) prices_.write(board);
     auto run = board.lane ? policy_->pick_run(board) : std::nullopt;
@@ -123,12 +123,28 @@ bool NodeCore::move_stuck() {
     return moved;
 }
 
+/// A node that is to stop passes on what others gave it, whatever that is worth, as the link allows. The lanes go on as
+/// ever meanwhile, so what cannot be passed on is finished here.
+bool NodeCore::hand_on_one() {
+    const auto& board = queues_.board();
+    for (size_t row = 0; board.link && row < board.rows.size(); ++row) {
+        const auto& r = board.rows[row];
+        for (size_t queue = 0; !r.own && r.credit && queue < board.queues; ++queue) {
+            if (r.here[queue] == 0 || (r.ends & scheduler::bit(queue)) != 0) continue;
+            start_hop({row, queue, std::nullopt});
+            return true;
+        }
+    }
+    return false;
+}
+
 /// The head of a queue, unless nobody wants it any more; then it is gone.
 std::optional<NodeCore::Item> NodeCore::take(size_t row, size_t queue) {
     Item item = queues_.pop(row, queue, now_);
     state_dirty_ = true;
     if (dead(item)) {
         ++counters_.work_stale;
+        releases_.owe(item.keeper);
     } else if (item.deadline <= now_) {
         give_up(item, "deadline", true);
     } else {
@@ -234,6 +250,7 @@ void NodeCore::send_work(Item item, const NodeId& to) {
     work.priority = lengths.priority;
     if (item.deadline != never) work.deadline_left = item.deadline - now_;
     work.so_far = item.so_far;
+    item.custody = work.custody = custody_.next_number();
     const auto tensors = item.tensors;
     const uint64_t bytes = message_bytes(item);
     if (policy_->uses_workers()) given_[item.frame] = to;

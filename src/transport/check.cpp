@@ -137,7 +137,8 @@ struct Checker {
     Status operator()(const msg::Ack& ack) const {
         if (ack.first_byte < Usec(0) || ack.last_byte < ack.first_byte)
             return invalid("an acknowledgement's last byte came before its first");
-        return check_list("credits", ack.credits.size(), sources_max);
+        if (auto status = check_list("credits", ack.credits.size(), sources_max); !status) return status;
+        return check_list("releases", ack.released.size(), msg::released_max);
     }
 
     Status operator()(const msg::Result& result) const {

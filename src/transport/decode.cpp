@@ -157,6 +157,7 @@ Delivery get(wire::Work::Reader from, const RawMessage& raw) {
     work.chain_hash = get_hash(from.getChainHash());
     work.deadline_left = Usec(from.getDeadlineLeftUsec());
     work.so_far = get(from.getSoFar());
+    work.custody = from.getCustody();
 
     Delivery delivery;
     const auto tensors = from.getTensors();
@@ -181,6 +182,9 @@ msg::Ack get(wire::Ack::Reader from) {
     const auto credits = from.getCredits();
     ack.credits.reserve(bounded("credits", credits, sources_max));
     for (const auto& credit : credits) ack.credits.push_back({get_source(credit), credit.getLimit()});
+    const auto released = from.getReleased();
+    ack.released.reserve(bounded("releases", released, msg::released_max));
+    for (const uint64_t number : released) ack.released.push_back(number);
     return ack;
 }
 

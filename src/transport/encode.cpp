@@ -177,6 +177,7 @@ struct Writer {
         out.setChainHash(data_of(work.chain_hash));
         out.setDeadlineLeftUsec(work.deadline_left.count());
         put(out.initSoFar(), work.so_far);
+        out.setCustody(work.custody);
         auto list = out.initTensors(static_cast<unsigned>(tensors.size()));
         for (unsigned i = 0; i < list.size(); ++i) put(list[i], tensors[i]);
     }
@@ -193,6 +194,8 @@ struct Writer {
             put_source(credits[i], ack.credits[i].source);
             credits[i].setLimit(ack.credits[i].limit);
         }
+        auto released = out.initReleased(static_cast<unsigned>(ack.released.size()));
+        for (unsigned i = 0; i < released.size(); ++i) released.set(i, ack.released[i]);
     }
 
     void operator()(const msg::Result& result) {
@@ -230,7 +233,7 @@ unsigned first_segment_words(const Message& message) {
     if (const auto* neighbours = std::get_if<msg::Neighbours>(&message)) words += 24 * neighbours->successors.size();
     if (const auto* found = std::get_if<msg::Found>(&message))
         words += 24 * (found->before.size() + found->after.size());
-    if (const auto* ack = std::get_if<msg::Ack>(&message)) words += 6 * ack->credits.size();
+    if (const auto* ack = std::get_if<msg::Ack>(&message)) words += 6 * ack->credits.size() + ack->released.size();
     if (const auto* result = std::get_if<msg::Result>(&message))
         words +=
             2 * result->inference.classes.size() + 3 * result->inference.detections.size() + result->failure.size() / 8;

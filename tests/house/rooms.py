@@ -16,6 +16,7 @@ ROOMS = {
     "src/transport": [],
     "src/camera": [],
     "src/metrics": [],
+    "src/journal": [],
     "src/control": [],
     "src/config": [],
     "models/torch": ["models/graph"],

@@ -20,6 +20,8 @@ EDDY, EDDY_NODE = str(BUILD / "bin" / "eddy"), str(BUILD / "bin" / "eddy-node")
 MEDIA, MODELS = ROOT / "build" / "media", ROOT / "build" / "models"
 SSDLITE, RESNET = MODELS / "ssdlite_mobilenet_v2_coco.pt", MODELS / "resnet50_imagenet.pt"
 WALKWAY, SQUARE = MEDIA / "vtest.avi", MEDIA / "Megamind.avi"
+LAYERS, LAYER_S = 6, 0.004  # of a ReplayStory's toy model: a frame takes 24 ms
+FRAME_S = LAYERS * LAYER_S
 PATIENCE_S = 60  # for what takes a second or two; a machine may be busy with other things
 
 # Profiles are measured once for all stories; nobody's own files are touched.
@@ -65,6 +67,11 @@ def camera(name="walkway", video=WALKWAY, **keys):
 def endless(name="walkway", rate_per_s=10, **keys):
     """A live camera that never ends."""
     return camera(name, rate_per_s=rate_per_s, loop=True, when_full="drop-oldest", **keys)
+
+
+def picture(name="front", rate_per_s=60, **keys):
+    """A camera for nodes that replay."""
+    return {"name": name, "input": "lavfi:testsrc2=size=64x64:rate=30", "rate_per_s": rate_per_s} | keys
 
 
 class Node:
@@ -206,7 +213,14 @@ class Story(unittest.TestCase):
             self.assertEqual(source["failed"], sum(source["failed_reasons"].values()), source)
             self.assertEqual(source["completed"], sum(source["path"].values()), source)
             lines = [line for line in node.results() if line["source"] == source["name"]]
-            self.assertEqual(sorted(line["k"] for line in lines), list(range(source["captured"])))
+            self.assertEqual(len({(line["incarnation"], line["k"]) for line in lines}), source["captured"])
+            # Numbers have no holes in a life; the first one begins at 0, a later one tells of frames of earlier ones.
+            own = [line for line in lines if line["reason"] != "source_restarted"]
+            life = max((line["incarnation"] for line in own), default=0)
+            numbers = sorted(line["k"] for line in own)
+            self.assertEqual({line["incarnation"] for line in own} - {life}, set())
+            first = numbers[0] if life > 1 and numbers else 0
+            self.assertEqual(numbers, list(range(first, first + len(numbers))))
             states = Counter(line["state"] for line in lines)
             self.assertEqual((states["completed"], states["failed"], states["dropped"]),
                              (source["completed"], source["failed"], dropped))
@@ -222,6 +236,23 @@ class Story(unittest.TestCase):
                       model, "--sample", sample, "--json")
         self.assertEqual(checked.returncode, 0, checked.stderr + checked.stdout)
         return json.loads(checked.stdout)
+
+
+class ReplayStory(Story):
+    """Nodes that replay a profile made here: no model, and times that are lower bounds of what must have passed."""
+
+    def profile(self, name="toy", frame_bytes=32 * 24 * 3):
+        layers = [{"name": f"layer {i}", "time_us": round(LAYER_S * 1e6), "parameters": 1000, "flops": 1,
+                   "frontier_bytes": frame_bytes if i == 0 else 50_001 // i, "frontier_tensors": 1 + i % 3,
+                   "weight_bytes": 4000} for i in range(LAYERS)]
+        path = self.folder / f"{name}.profile.json"
+        path.write_text(json.dumps({"schema": "eddy.profile/1", "model": name, "device": "nowhere",
+                                    "model_hash": "a5" * 32, "chain_hash": "5a" * 32, "layers": layers}))
+        return str(path)
+
+    def replayed(self, name, compute=None, **more):
+        compute = {"replay": self.profile()} | (compute or {})
+        return self.node(name, relay=True, limit=1, compute=compute, **more)
 
 
 def main():

@@ -67,7 +67,7 @@ class BadStarts(Story):
         for key in ("[cluster]", "key_file", "[[source]]", "deadline_ms"):
             self.assertIn(key, help_config.stdout)
         for command in ([EDDY_NODE], [EDDY], [EDDY, "model", "inspect"], [EDDY, "status"], [EDDY, "watch"],
-                        [EDDY, "stop"], [EDDY, "report"], [EDDY, "results", "check"], [EDDY, "results", "annotate"],
+                        [EDDY, "stop"], [EDDY, "leave"], [EDDY, "report"], [EDDY, "results", "check"], [EDDY, "results", "annotate"],
                         [EDDY, "doctor"]):
             with self.subTest(command):
                 shown = run(*command, "--help")

@@ -71,6 +71,19 @@ class Control(Story):
         self.assertIn("asked on the control socket", a.log())
         self.assertFalse(a.socket.exists(), "a node takes its socket with it")
 
+    def test_a_node_that_is_asked_to_leave_hands_its_frames_over_and_none_is_tried_again(self):
+        a, b = self.pair()
+        until(lambda: a.source()["completed"] > 20, "frames go round")
+        left = run(EDDY, "leave", b.socket)
+        self.assertEqual((left.returncode, left.stderr, left.stdout), (0, "", f"{b.socket} has left\n"))
+        self.assertFalse(b.socket.exists())
+        self.ends_well(b)
+        self.ring(a)
+        done = a.source()["completed"]
+        until(lambda: a.source()["completed"] > done + 5, "a goes on alone")
+        self.assertEqual(a.source()["failed"], 0)
+        self.stops_well(a)
+
     def test_where_nobody_answers_the_command_says_so_and_fails(self):
         deaf = self.folder / "deaf.sock"
         with socket.socket(socket.AF_UNIX) as silent:
@@ -87,6 +100,11 @@ class Control(Story):
             self.assertEqual((asked.returncode, "no answer in time" in asked.stderr), (1, True), asked.stderr)
         self.assertEqual(run(EDDY, "watch", "--wait", "0.2", self.folder / "gone.sock").returncode, 1)
         self.assertEqual(run(EDDY, "stop").returncode, 2)
+        self.assertEqual(run(EDDY, "leave").returncode, 2)
+        for node in (self.folder / "gone.sock", "nobody"):
+            left = run(EDDY, "leave", node)
+            self.assertEqual((left.returncode, left.stdout), (1, ""))
+            self.assertIn(f"no node {node} found", left.stderr)
         nobody = run(EDDY, "status")
         self.assertEqual((nobody.returncode, "no node found" in nobody.stderr), (1, True), nobody.stderr)
 

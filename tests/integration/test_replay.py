@@ -3,33 +3,12 @@
 their cameras ended from outside. Method: real processes with a profile made here, whose times are lower bounds of what
 must have passed; a machine may be busy with other things, so there are next to no upper ones."""
 
-import json
 import time
 
-from nodes import EDDY, PATIENCE_S, Story, main, run, until
-
-LAYERS, LAYER_S = 6, 0.004  # a frame takes 24 ms
-FRAME_S = LAYERS * LAYER_S
+from nodes import EDDY, FRAME_S, LAYERS, PATIENCE_S, ReplayStory, main, picture, run, until
 
 
-def picture(name="front", rate_per_s=60, **keys):
-    return {"name": name, "input": "lavfi:testsrc2=size=64x64:rate=30", "rate_per_s": rate_per_s} | keys
-
-
-class Replay(Story):
-    def profile(self, name="toy", frame_bytes=32 * 24 * 3):
-        layers = [{"name": f"layer {i}", "time_us": round(LAYER_S * 1e6), "parameters": 1000, "flops": 1,
-                   "frontier_bytes": frame_bytes if i == 0 else 50_001 // i, "frontier_tensors": 1 + i % 3,
-                   "weight_bytes": 4000} for i in range(LAYERS)]
-        path = self.folder / f"{name}.profile.json"
-        path.write_text(json.dumps({"schema": "eddy.profile/1", "model": name, "device": "nowhere",
-                                    "model_hash": "a5" * 32, "chain_hash": "5a" * 32, "layers": layers}))
-        return str(path)
-
-    def replayed(self, name, compute=None, **more):
-        compute = {"replay": self.profile()} | (compute or {})
-        return self.node(name, relay=True, limit=1, compute=compute, **more)
-
+class Replay(ReplayStory):
     def account(self, node):
         """(frames completed, lane-seconds computed) of a node, at one instant."""
         report = node.ask("report")

@@ -88,6 +88,7 @@ at 1 s nodes c d crash
 at 1 s node a vanishes
 at 1 s node a restarts
 at 1 s nodes a b pause for 250 ms
+at 1 s node b slows for 2 s
 )");
     CHECK(what<NodeStep>(scenario, 0) == NodeStep{NodeVerb::start, {0}, 0s});
     CHECK(what<NodeStep>(scenario, 1) == NodeStep{NodeVerb::start, {0, 1}, 0s});
@@ -96,6 +97,7 @@ at 1 s nodes a b pause for 250 ms
     CHECK(what<NodeStep>(scenario, 4) == NodeStep{NodeVerb::vanish, {0}, 0s});
     CHECK(what<NodeStep>(scenario, 5) == NodeStep{NodeVerb::restart, {0}, 0s});
     CHECK(what<NodeStep>(scenario, 6) == NodeStep{NodeVerb::pause, {0, 1}, 250ms});
+    CHECK(what<NodeStep>(scenario, 7) == NodeStep{NodeVerb::slow, {1}, 2s});
     CHECK(scenario.steps[6].line == 9);
 }
 
@@ -150,9 +152,10 @@ at 10 s within 500 ms everyone sees one ring
 TEST_CASE("mistakes name file, line, what was found and what is allowed") {
     CHECK(mistake(head + "at 1 s node x starts\n") ==
           "story.txt:2: found \"x\"; allowed: the name of a node of the head");
-    CHECK(mistake(head + "at 1 s node a explodes\n") ==
-          "story.txt:2: found \"explodes\"; allowed: starts, leaves, crashes, vanishes, restarts, pauses for, sees one "
-          "ring, does not reach");
+    CHECK(
+        mistake(head + "at 1 s node a explodes\n") ==
+        "story.txt:2: found \"explodes\"; allowed: starts, leaves, crashes, vanishes, restarts, pauses for, slows for, "
+        "sees one ring, does not reach");
     CHECK(mistake("nodes a a\n") == "story.txt:1: found \"a\"; allowed: a name that no other node has");
     CHECK(mistake(head + "at soon node a starts\n") == "story.txt:2: found \"soon\"; allowed: a number up to 3600000");
     CHECK(mistake(head + "at 5 node a starts\n") == "story.txt:2: found \"node\"; allowed: s or ms");
@@ -238,8 +241,8 @@ ScenarioStep some_step(size_t n, Usec reached) {
     step.at = *rc::gen::arbitrary<bool>() ? reached : reached + some_time(10'000'000);
     switch (*rc::gen::inRange(0, 8)) {
         case 0: {
-            const auto verb = static_cast<NodeVerb>(*rc::gen::inRange(0, 6));
-            step.what = NodeStep{verb, some_nodes(n), verb == NodeVerb::pause ? some_time(9'000'000) : Usec{0}};
+            const auto verb = static_cast<NodeVerb>(*rc::gen::inRange(0, 7));
+            step.what = NodeStep{verb, some_nodes(n), lasts(verb) ? some_time(9'000'000) : Usec{0}};
             break;
         }
         case 1: step.what = SplitStep{{some_nodes(n)}}; break;

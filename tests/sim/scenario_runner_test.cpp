@@ -84,6 +84,15 @@ TEST_CASE("a node that pauses is missed until it goes on") {
               .empty());
 }
 
+TEST_CASE("a node that slows stays in the ring, and answers late until it is over") {
+    const auto asked = [](const std::string& at) {
+        return finding(three + "at 20 s node b slows for 5 s\nat " + at +
+                       " s within 15 ms everyone finds every owner\n" + "at 30 s everyone sees one ring of a b c\n");
+    };
+    CHECK(asked("21").find("FindsOwner at 21.015 s") == 0);
+    CHECK(asked("26").empty());
+}
+
 TEST_CASE("lookups that nobody can answer in time are a finding") {
     CHECK(finding(three + "at 20 s nodes b c vanish\nwithin 50 ms everyone finds every owner\n")
               .find("FindsOwner at 20.050 s (line 5)") == 0);
@@ -127,6 +136,7 @@ TEST_CASE("within the assumptions whatever would leave them is left out") {
     CHECK(left_out("node a starts"));
     CHECK(left_out("node b pauses for 1 s"));
     CHECK_FALSE(left_out("node b pauses for 100 ms"));
+    CHECK(left_out("node b slows for 100 ms"));
     CHECK(left_out("nodes b d pause for 100 ms"));
     CHECK(left_out("the network splits into a b c | d e f"));
     CHECK(left_out("node a does not reach b"));

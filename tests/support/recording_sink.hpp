@@ -23,6 +23,7 @@ struct RecordingSink final : EffectSink {
     std::vector<std::vector<UnitRange>> prepared;
     std::vector<BufferId> released;
     std::vector<std::pair<FrameId, Outcome>> outcomes;
+    std::vector<journal::Entry> persisted;
     std::map<StreamId, uint32_t> allowed;
     std::map<TimerId, Instant> armed;
     std::vector<std::string> lines;
@@ -37,6 +38,7 @@ struct RecordingSink final : EffectSink {
     void prepare(std::span<const UnitRange> runs) override { prepared.emplace_back(runs.begin(), runs.end()); }
     void release(BufferId buffer) override { released.push_back(buffer); }
     void deliver(const FrameId& frame, const Outcome& outcome) override { outcomes.emplace_back(frame, outcome); }
+    void persist(const journal::Entry& entry) override { persisted.push_back(entry); }
     void allow_capture(CaptureAllowance allowance) override { allowed[allowance.stream] += allowance.frames; }
     void arm(TimerId timer, Instant at) override { armed[timer] = at; }
     void idle() override { idle_told = true; }

@@ -176,6 +176,7 @@ struct Work {
   soFar @9 :Durations;
   tensors @10 :List(Tensor);
   priority @11 :UInt8; # of its source; at most 100
+  custody @12 :UInt64; # the sender keeps it under this number until it is released; 0: it does not
 }
 
 struct Credit {
@@ -191,6 +192,7 @@ struct Ack {
   lastByteUsec @3 :Int64;
   accepted @4 :Bool = true;
   credits @5 :List(Credit);
+  released @6 :List(UInt64);  # custody of work that need not be kept any more; at most 256
 }
 
 struct ClassScore {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Plants a bug into a copy of one source of the ring, for tests that must find it.
+"""Plants a bug into a copy of one source of the ring or the node, for tests that must find it.
 
 usage: plant.py --list              "bug source" lines
        plant.py BUG OUT_DIR         writes OUT_DIR/<source> with the bug in it
@@ -34,6 +34,27 @@ BUGS = {
     # A joiner that knows nobody yet is taken over as successor, with its empty list.
     "listless_adopted": ("ring/ring_stabilise.cpp", "if (neighbours.successors.empty() && !(alone() && lone)) {",
                          "if (lone && !lone) {"),
+    # Work is receipted and never worked on.
+    "work_receipted_and_dropped": ("src/node/node_messages.cpp", "queues_.push_back(row, queue, std::move(item), now_);",
+                                   "buffers_.release(item.tensors, *sink_);"),
+    # A receipt is not heard now and then.
+    "receipt_swallowed": ("src/node/node_messages.cpp", "auto receipt = link.on_ack(ack);",
+                          "auto receipt = ack.seq % 64 == 0 ? Link::Receipt{} : link.on_ack(ack);"),
+    # Work that comes again is taken again.
+    "work_taken_twice": ("src/node/node_messages.cpp", "|| (work.attempt == seen.attempt && work.layer <= seen.layer)) return true;",
+                         ") return true;"),
+    # A frame's second result is delivered as its first was.
+    "result_accepted_twice": ("src/node/node_messages.cpp",
+                              "if (ledger_.mine(result.frame)) "
+                              "++ledger_.counts(result.frame.source.stream).late_results;",
+                              "if (ledger_.mine(result.frame) && result.failure.empty()) {\n"
+                              "            Outcome outcome;\n"
+                              "            outcome.inference = result.inference;\n"
+                              "            sink_->deliver(result.frame, outcome);\n"
+                              "        }"),
+    # A failed frame is counted among the dropped.
+    "failure_miscounted": ("src/node/frame_ledger.cpp", "case FrameState::failed: ++book.counts.failed; break;",
+                           "case FrameState::failed: ++book.counts.dropped; break;"),
 }
 
 

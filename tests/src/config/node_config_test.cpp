@@ -84,6 +84,7 @@ TEST_CASE("the defaults that the reference prints are the ones that an empty tab
     CHECK(config.threads_per_lane == expected.threads_per_lane);
     CHECK(config.limit == expected.limit);
     CHECK(config.memory_mb == expected.memory_mb);
+    CHECK_FALSE(config.custody_mb.has_value());
     CHECK(config.policy == expected.policy);
     CHECK(config.shares == expected.shares);
     CHECK(config.queue_frames == expected.queue_frames);
@@ -133,6 +134,7 @@ lanes = 2
 threads_per_lane = 3
 limit = 1
 memory_mb = 64
+custody_mb = 9
 [scheduler]
 policy = "local"
 shares = "measured"
@@ -186,6 +188,7 @@ TEST_CASE("every key reaches its member") {
     CHECK(config.threads_per_lane == 3);
     CHECK(config.limit == 1.0);
     CHECK(config.memory_mb == 64);
+    CHECK(config.custody_mb == uint64_t{9});
     CHECK(config.policy == PolicyKind::local);
     CHECK(config.shares == SharesKind::measured);
     CHECK(config.queue_frames == 5);
@@ -338,7 +341,7 @@ TEST_CASE("an unknown key is refused, and the likely one is named") {
     const Scratch scratch;
     CHECK(refusal(scratch, named + "[compute]\nlimmit = 0.5\n") ==
           "node.toml:4: [compute] limmit: found an unknown key, allowed: lanes, threads_per_lane, limit, memory_mb, "
-          "replay, replay_speed (did you mean limit?)");
+          "custody_mb, replay, replay_speed (did you mean limit?)");
     CHECK(refusal(scratch, named + "seeds = []\n").find("(seeds belongs in [cluster])") != std::string::npos);
     const std::string foreign = refusal(scratch, named + "colour = 1\n");
     CHECK(foreign.find("found an unknown key") != std::string::npos);

@@ -33,6 +33,8 @@ NodeStatus sample() {
     status.unreached = {{"10.0.0.7:7070", "timeout", "no answer", 3.5}};
     status.queues = {{"front", "reservoir", 1, 8}, {"front", "distributed", 2, 0}};
     status.sources = {{"front", "live", 150, 149, 140, 2, 5, 3, 4.6666, 412.5}, {"yard", "ended"}};
+    status.sources[0].earlier_lives = eddy::journal::Totals{30, 27, 20, 4, 6};
+    status.journal_problem = "No space left on device";
     return status;
 }
 
@@ -73,6 +75,10 @@ TEST_CASE("every member that a tool relies on is in the JSON") {
     CHECK(json.at("unreached").at(0).at("problem") == "timeout");
     CHECK(json.at("queues").at(0).at("frames_max") == 8);
     CHECK(json.at("sources").at(0).at("in_flight") == 3);
+    CHECK(json.at("sources").at(0).at("earlier_lives") ==
+          nlohmann::json{{"captured", 30}, {"admitted", 27}, {"completed", 20}, {"failed", 4}, {"dropped", 6}});
+    CHECK(json.at("sources").at(1).at("earlier_lives").is_null());
+    CHECK(json.at("journal_problem") == "No space left on device");
 }
 
 TEST_CASE("what is no status is refused with its place") {
@@ -148,6 +154,8 @@ TEST_CASE("the tables show ring, what is not reached, sources and queues in orde
           "b     aabbccdd  127.0.0.1:7071   1 min 2 s           120            1.3      20               0             "
           "  -  successor, predecessor\n"
           "\n"
+          "journal: not written, so a kill would lose count of frames: No space left on device\n"
+          "\n"
           "not reached      tried  why\n"
           "10.0.0.7:7070  3 s ago  no answer\n"
           "\n"
@@ -163,6 +171,7 @@ TEST_CASE("the tables show ring, what is not reached, sources and queues in orde
 TEST_CASE("a relay that is stopping says so, and absurd numbers are shown without harm") {
     NodeStatus status;
     status.name = "x\x1b[2J";
+    status.journal_problem = "x\x1b[2J";
     status.stopping = true;
     status.uptime_s = 1e300;
     const std::string text = print_tables(status);
@@ -175,4 +184,16 @@ TEST_CASE("a relay that is stopping says so, and absurd numbers are shown withou
     CHECK(print_tables(status).find("up 2 h 1 min,") != std::string::npos);
     status.uptime_s = -5;
     CHECK(print_tables(status).find("up 0 s,") != std::string::npos);
+}
+
+TEST_CASE("a status from before there was a journal is read, and a journal that is not written is told to people") {
+    auto json = nlohmann::json::parse(to_json(sample()));
+    json.erase("journal_problem");
+    for (auto& source : json.at("sources")) source.erase("earlier_lives");
+    const auto old = from_json(json.dump());
+    REQUIRE(old.ok());
+    CHECK(old->journal_problem.empty());
+    CHECK_FALSE(old->sources[0].earlier_lives.has_value());
+    CHECK(print_tables(*old).find("journal") == std::string::npos);
+    CHECK(print_tables(sample()).find("frames: No space left on device\n") != std::string::npos);
 }

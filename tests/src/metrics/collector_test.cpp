@@ -152,3 +152,24 @@ TEST_CASE("the report holds the node's row and the time it ran") {
     CHECK(report.sources.size() == 1);
     CHECK(collector.uptime(at(15)) == from_seconds(10));
 }
+
+TEST_CASE(
+    "what an earlier life left unfinished counts in this one as captured and failed, and not for its throughput") {
+    Collector collector(at(0));
+    Outcome outcome = lost(FrameState::failed, "source_restarted");
+    outcome.attempts = 1;
+    collector.on_unfinished(frame(front, 5), outcome);
+    collector.on_unfinished(frame(front, 6), outcome);
+    collector.add_source(front, "front");
+    auto stats = collector.sources(at(10)).at(0);
+    CHECK(stats.captured == 2);
+    CHECK(stats.failed == std::map<std::string, uint64_t>{{"source_restarted", 2}});
+    CHECK(stats.attempts == 2);
+    CHECK(stats.in_flight == 0);
+    CHECK(stats.balanced());
+    collector.on_captured(front, 1024, at(10));
+    collector.on_outcome(frame(front, 1024), completed(1, 0, 1, true), at(11));
+    stats = collector.sources(at(12)).at(0);
+    CHECK(stats.throughput_per_s == doctest::Approx(0.5));
+    CHECK(stats.balanced());
+}

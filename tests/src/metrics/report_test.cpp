@@ -27,6 +27,7 @@ Report sample() {
     front.path_local = 40;
     front.path_distributed = 100;
     front.attempts = 151;
+    front.earlier_lives = eddy::journal::Totals{30, 27, 20, 4, 6};
     SourceStats yard;
     yard.name = "yard";
     yard.node = "b";
@@ -63,6 +64,9 @@ TEST_CASE("a report as JSON has exactly the members of its contract, with failed
         CHECK_MESSAGE(front.at("parts_ms").at(member).is_number(), member);
     CHECK(front.at("path") == nlohmann::json{{"local", 40}, {"distributed", 100}});
     CHECK(json.at("sources").at(1).at("completion_ms").is_null());
+    CHECK(front.at("earlier_lives") ==
+          nlohmann::json{{"captured", 30}, {"admitted", 27}, {"completed", 20}, {"failed", 4}, {"dropped", 6}});
+    CHECK(json.at("sources").at(1).at("earlier_lives").is_null());
     const auto& node = json.at("nodes").at(0);
     for (const char* member : {"name", "id", "gamma_s_per_parameter", "busy_fraction", "busy_s", "rss_bytes",
                                "tx_bytes", "rx_bytes", "queue_lengths"})
@@ -167,6 +171,9 @@ TEST_CASE("the tables line up, carry units, and say that the sum holds") {
           "node  id        γ ns/parameter  busy %  runs  memory MiB  sent MiB  received MiB  waiting frames\n"
           "a     00112233            3.25    12.5    77       200.0       3.0           1.0               3\n"
           "\n"
+          "earlier lives of source  captured  completed  failed  dropped\n"
+          "front                          30         20       4        6\n"
+          "\n"
           "captured = completed + failed + dropped + in flight: holds for every source\n");
 }
 
@@ -183,4 +190,28 @@ TEST_CASE("a name with control characters cannot write on the terminal") {
     const std::string text = print_tables(report);
     CHECK(text.find('\x1b') == std::string::npos);
     CHECK(text.find("a?[2Jb?c") != std::string::npos);
+}
+
+TEST_CASE("a report from before there was a journal is read, one whose earlier lives do not add up is not balanced") {
+    auto json = nlohmann::json::parse(to_json(sample()));
+    for (auto& source : json.at("sources")) source.erase("earlier_lives");
+    const auto old = from_json(json.dump());
+    REQUIRE(old.ok());
+    CHECK_FALSE(old->sources[0].earlier_lives.has_value());
+    Report report = sample();
+    CHECK(report.balanced());
+    ++report.sources[0].earlier_lives->failed;
+    CHECK_FALSE(report.balanced());
+    json = nlohmann::json::parse(to_json(sample()));
+    json["sources"][0]["earlier_lives"].erase("failed");
+    CHECK(from_json(json.dump()).error().message.find("earlier_lives.failed") != std::string::npos);
+}
+
+TEST_CASE("the tables tell what earlier lives settled, if they did anything") {
+    Report report = sample();
+    CHECK(print_tables(report).find("earlier lives of source  captured  completed  failed  dropped\n"
+                                    "front                          30         20       4        6\n\n") !=
+          std::string::npos);
+    report.sources[0].earlier_lives = eddy::journal::Totals{};
+    CHECK(print_tables(report).find("earlier lives") == std::string::npos);
 }

@@ -57,11 +57,14 @@ ResultLine numbered(uint64_t k) { return make_result_line("front", frame(k), see
 }  // namespace
 
 TEST_CASE("a result line names what was found, in short numbers") {
-    CHECK(to_json(numbered(7)) ==
-          R"({"source":"front","k":7,"incarnation":4,"state":"completed","reason":"","completion_ms":123.5,)"
-          R"("settled_unix_s":1795273263.000001,"hops":2,"local":false,)"
-          R"("detections":[{"label":1,"name":"car","score":0.9,"box":[0.1,0.2,0.3,0.4]},)"
-          R"({"label":99,"name":"","score":0.6,"box":[0.0,0.0,1.0,1.0]}],"classes":[]})");
+    ResultLine line = numbered(7);
+    line.position = 3;
+    CHECK(
+        to_json(line) ==
+        R"({"source":"front","k":7,"incarnation":4,"position":3,"state":"completed","reason":"","completion_ms":123.5,)"
+        R"("settled_unix_s":1795273263.000001,"hops":2,"local":false,)"
+        R"("detections":[{"label":1,"name":"car","score":0.9,"box":[0.1,0.2,0.3,0.4]},)"
+        R"({"label":99,"name":"","score":0.6,"box":[0.0,0.0,1.0,1.0]}],"classes":[]})");
 }
 
 TEST_CASE("a lost frame's line has its reason and no time") {
@@ -74,6 +77,17 @@ TEST_CASE("a lost frame's line has its reason and no time") {
     CHECK(line.detections.empty());
     CHECK(to_json(line).find(R"("state":"dropped","reason":"deadline","completion_ms":null)") != std::string::npos);
     CHECK(*parse_result_line(to_json(line)) == line);
+}
+
+TEST_CASE("a line's place in its life comes back, and may be missing") {
+    ResultLine line = numbered(1030);
+    CHECK(*parse_result_line(to_json(line)) == line);
+    line.position = 6;
+    CHECK(*parse_result_line(to_json(line)) == line);
+    line.position.reset();
+    std::string text = to_json(line);
+    const std::string member = R"("position":null,)";
+    CHECK(*parse_result_line(text.erase(text.find(member), member.size())) == line);
 }
 
 TEST_CASE("a class list comes back as it was") {

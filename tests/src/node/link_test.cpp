@@ -193,6 +193,22 @@ TEST_CASE("what is granted goes with the receipt that is owed, or alone when cre
     }
 }
 
+TEST_CASE("what is due besides goes with a receipt, or with one for nothing new") {
+    Link link(1);
+    CHECK_FALSE(link.take_ack(false));
+    const auto alone = link.take_ack(true);
+    REQUIRE(alone);
+    CHECK(alone->seq == 0);
+    CHECK(alone->accepted);
+    REQUIRE(link.accepts(work(1)));
+    link.on_work(work(1));
+    link.owe(ack(1));
+    const auto together = link.take_ack(true);
+    REQUIRE(together);
+    CHECK(together->seq == 1);
+    CHECK_FALSE(link.take_ack(false));
+}
+
 TEST_CASE("sender and receiver of a link agree on credits, in whatever order grants and work pass each other") {
     CHECK(rc::check([](const std::vector<bool>& steps) {
         Link sender(1);

@@ -350,3 +350,68 @@ TEST_CASE("of a model without parameters there are no shares: whoever has a fram
         CHECK(world.sink.all<msg::Work>().empty());
     }
 }
+
+TEST_CASE("what earlier lives left unfinished fails at the start, once, and nobody is asked to try it again") {
+    World world(2);
+    world.config.self.incarnation = Incarnation{3};
+    world.config.streams[1].first_number = 1024;
+    world.config.streams[1].unfinished = {{5, Incarnation{1}, true}, {1000, Incarnation{2}, false}};
+    world.begin();
+    world.peer_up(150);
+    REQUIRE(world.sink.outcomes.size() == 2);
+    for (const auto& [frame, outcome] : world.sink.outcomes) {
+        CHECK(frame.source == SourceId{world.config.self.id, StreamId{1}});
+        CHECK(outcome.state == FrameState::failed);
+        CHECK(outcome.reason == "source_restarted");
+    }
+    CHECK(world.sink.outcomes[0].first.incarnation == Incarnation{1});
+    CHECK(world.sink.jobs.empty());
+    CHECK(world.core->ledger().open_frames() == 0);
+    CHECK(world.core->ledger().counts(StreamId{1}).failed == 2);
+    CHECK(world.core->ledger().counts(StreamId{0}).captured == 0);
+    // A result that was on its way when the source died.
+    msg::Result late;
+    late.frame = world.sink.outcomes[0].first;
+    late.attempt = 1;
+    world.say(150, late);
+    CHECK(world.sink.all<msg::ResultAck>().size() == 1);
+    CHECK(world.sink.outcomes.size() == 2);
+    world.on(ev::Captured{StreamId{1}, 1024, at_ms(0), world.tensor(), 0});
+    world.computed(0, true);
+    CHECK(world.sink.outcomes.back().first.k == 1024);
+    CHECK(world.sink.outcomes.back().first.incarnation == Incarnation{3});
+}
+
+TEST_CASE("what is journalled of a source says at every moment what its ledger says") {
+    World world;
+    world.config.streams[0].when_full = WhenFull::drop_oldest;
+    world.begin();
+    uint64_t captured = 0, admitted = 0, settled = 0, missed = 0;
+    size_t read = 0;
+    const auto check = [&] {
+        for (; read < world.sink.persisted.size(); ++read) {
+            const auto& entry = world.sink.persisted[read];
+            captured += std::holds_alternative<journal::Captured>(entry) ? 1 : 0;
+            admitted += std::holds_alternative<journal::Admitted>(entry) ? 1 : 0;
+            settled += std::holds_alternative<journal::Settled>(entry) ? 1 : 0;
+            if (const auto* e = std::get_if<journal::Missed>(&entry)) missed += e->frames;
+        }
+        const auto& counts = world.core->ledger().counts(StreamId{0});
+        CHECK(captured + missed == counts.captured);
+        CHECK(admitted == counts.admitted);
+        CHECK(settled + missed == counts.completed + counts.failed + counts.dropped);
+    };
+    for (uint64_t k = 0; k < 40; k += 2) {
+        world.on(ev::Captured{StreamId{0}, k, at_ms(world.ms), world.tensor(), k == 0 ? 0U : 1U});
+        check();
+        if (k % 8 == 0) world.computed(world.sink.jobs.size() - 1, true);
+        check();
+    }
+    world.on(ev::Stop{at_ms(1000)});
+    check();
+    world.ms = 1000;
+    world.on(ev::Timer{TimerId::stop});
+    check();
+    CHECK(world.core->ledger().open_frames() == 0);
+    CHECK(captured == settled);
+}

@@ -161,7 +161,8 @@ TEST_CASE("capnp decode reads every kind of message with the schema") {
     CHECK(text.find("port = 7070") != std::string::npos);
     text = decoded_by_capnp(*encode(msg::Notify{}, {}));
     CHECK(text.find("notify = void") != std::string::npos);
-    text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}}, {}));
+    text = decoded_by_capnp(*encode(msg::Ack{9, 800, Usec(1), Usec(2), false, {{{}, 77}}, {5, 6}}, {}));
+    CHECK(text.find("released = [5, 6]") != std::string::npos);
     CHECK(text.find("limit = 77") != std::string::npos);
     CHECK(text.find("accepted = false") != std::string::npos);
     text = decoded_by_capnp(*encode(msg::NodeState{1, 2, 0.25, 3, 0.5, {}, {{{}, 5, 6}}, {{7, Usec(888)}}}, {}));
@@ -190,6 +191,11 @@ TEST_CASE("what no node may send is refused when it is encoded, in words") {
     CHECK(refusal(msg::Ping{}, {floats(1)}).find("only Work") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(2), Usec(1), true, {}}).find("before") != std::string::npos);
     CHECK(refusal(msg::Ack{1, 1, Usec(-2), Usec(1), true, {}}).find("before") != std::string::npos);
+    msg::Ack released;
+    released.released.resize(msg::released_max);
+    CHECK(refusal(released).empty());
+    released.released.push_back(1);
+    CHECK(refusal(released).find("releases") != std::string::npos);
     msg::NodeState state;
     for (const double gamma :
          {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0}) {

@@ -33,7 +33,7 @@ std::vector<std::vector<std::byte>> corpus() {
         msg::Introduce{member},
         msg::Leave{"bye"},
         msg::NodeState{1, 2, 1e-9, 4, 0, ContentHash{{1}}, {{}, {}}, {{0, Usec(1)}, {9, Usec(0)}}},
-        msg::Ack{1, 2, Usec(3), Usec(4), true, {{}, {}}},
+        msg::Ack{1, 2, Usec(3), Usec(4), true, {{}, {}}, {5, 6}},
         result,
         msg::ResultAck{}};
     std::vector<std::vector<std::byte>> all;

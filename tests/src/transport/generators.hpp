@@ -20,12 +20,9 @@ T any() {
 /// Often the ends of the range.
 template <class T>
 T any_of_range(T low, T high) {
-    switch (*rc::gen::inRange(0, 6)) {
-        case 0: return low;
-        case 1: return high;
-        default:
-            return static_cast<T>(*rc::gen::inRange<int64_t>(static_cast<int64_t>(low), static_cast<int64_t>(high)));
-    }
+    const int which = *rc::gen::inRange(0, 6);
+    if (which < 2) return which == 0 ? low : high;
+    return static_cast<T>(*rc::gen::inRange<int64_t>(static_cast<int64_t>(low), static_cast<int64_t>(high)));
 }
 
 template <size_t size>
@@ -95,7 +92,8 @@ inline msg::Work any_work() {
                    any<uint16_t>(),
                    any_of_range<uint8_t>(0, priority_max),
                    Usec::max(),
-                   {any_duration(), any_duration()}};
+                   {any_duration(), any_duration()},
+                   any<uint64_t>()};
     if (any<bool>()) work.deadline_left = any<bool>() ? any_duration() : -any_duration();
     return work;
 }
@@ -141,8 +139,9 @@ inline Message any_message(size_t kind) {
             msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), 0, any_hash(), {}, {}};
             state.gamma_s_per_parameter = *rc::gen::inRange(0, 1000000) * 1e-12;
             state.pressure = *rc::gen::inRange(0, 1000000) * 1e-12;
-            state.backlog =
-                any_list(backlogs_max, [] { return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()}; });
+            state.backlog = any_list(backlogs_max, [] {
+                return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()};
+            });
             int layer = *rc::gen::inRange(-1, 100);
             state.remaining = any_list(remaining_max, [&layer] {
                 layer += *rc::gen::inRange(1, 4000);
@@ -155,6 +154,7 @@ inline Message any_message(size_t kind) {
             msg::Ack ack{any<uint64_t>(), any<uint64_t>(), any_duration(), {}, any<bool>(), {}};
             ack.last_byte = ack.first_byte + any_duration();
             ack.credits = any_list(sources_max, [] { return msg::Credit{any_source(), any<uint64_t>()}; });
+            ack.released = any_list(msg::released_max, [] { return any<uint64_t>(); });
             return ack;
         }
         case 12: return any_result();

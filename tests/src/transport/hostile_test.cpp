@@ -132,6 +132,8 @@ TEST_CASE("impossible messages drop their sender, with one log line however ofte
     const auto remaining = [](const std::string& entries) { return "(nodeState = (remaining = [" + entries + "]))"; };
     std::string many = "(layer = 0)";
     for (size_t i = 1; i <= remaining_max; ++i) many += ", (layer = " + std::to_string(i) + ")";
+    std::string numbers = "1";
+    for (size_t i = 0; i < msg::released_max; ++i) numbers += ", 1";
     struct Offence {
         std::string message;
         std::string reason;
@@ -150,6 +152,7 @@ TEST_CASE("impossible messages drop their sender, with one log line however ofte
         {"(introduce = (" + node + ", host = '', port = 1))", "no host or no port"},
         {"(introduce = (" + node + ", name = 'a\\nb', host = 'h', port = 1))", "not printable"},
         {"(nodeState = (pressure = -1))", "a pressure is not finite"},
+        {"(ack = (released = [" + numbers + "]))", "257 entries (at most 256)"},
         {remaining(many), "17 entries (at most 16)"},
         {remaining("(layer = 5), (layer = 5)"), "order of their layers"},
         {remaining("(layer = 5, timeUsec = -1)"), "negative"},
