@@ -9,8 +9,6 @@ namespace eddy::sim {
 namespace {
 
 constexpr Usec stop_timeout = std::chrono::seconds(5);
-/// As with `start_members`: a ring that forms takes members for lost that it merely pushes out of a view.
-constexpr Usec cameras_from = std::chrono::seconds(2);
 constexpr Usec stop_grace = std::chrono::seconds(1);
 constexpr Usec poll_every = from_ms(50);
 /// How long after `load_until` there must be enough frames.
@@ -22,7 +20,7 @@ constexpr uint32_t check_every = 8;
 class Run final : private Observer {
 public:
     Run(const ChaosPlan& plan, const ScenarioLog& log)
-        : plan_(plan), log_(log), sim_(plan.seed, plan.profile, plan.link, {check_every, false, this}) {
+        : plan_(plan), log_(log), sim_(plan.seed, plan.profile, plan.link, {check_every, false, true, this}) {
         for (const auto& node : plan.nodes) sim_.add(node);
         for (const auto& link : plan.links) {
             sim_.fabric().set_bandwidth(link.from, link.to, link.bytes_per_s);
@@ -33,15 +31,17 @@ public:
     }
 
     ChaosResult run() {
-        for (size_t node = 0; node < plan_.nodes.size(); ++node) sim_.start(node);
+        for (size_t node = 0; node < plan_.nodes.size(); ++node)
+            if (!late(node)) sim_.start(node);
         for (const auto& step : plan_.story.steps) {
             sim_.fabric().at(Instant{} + step.at, [this, &step] {
                 if (log_) log_(elapsed(), to_text(step, plan_.story));
                 std::visit([&](const auto& what) { play(what); }, step.what);
             });
         }
-        wait_until(Instant{} + cameras_from, [] { return false; });
-        for (size_t node = 0; node < plan_.nodes.size(); ++node) sim_.start_cameras(node);
+        wait_until(Instant{} + plan_.cameras_from, [] { return false; });
+        for (size_t node = 0; node < plan_.nodes.size(); ++node)
+            if (!late(node)) sim_.start_cameras(node);
         wait_until(Instant{} + plan_.mend_at, [] { return false; });
         mend();
         expect_within(repair_within, "RingWhole", [&] { return ring_problem(sim_, plan_.nodes); });
@@ -57,6 +57,9 @@ public:
 
 private:
     [[nodiscard]] Usec elapsed() const { return sim_.now().time_since_epoch(); }
+    [[nodiscard]] bool late(size_t node) const {
+        return std::find(plan_.late.begin(), plan_.late.end(), node) != plan_.late.end();
+    }
     [[nodiscard]] bool over() const { return result_.findings.size() >= chaos_findings_max; }
 
     void found(const std::string& rule, const std::string& text) {
@@ -205,6 +208,7 @@ private:
     // -- Observer -----------------------------------------------------------------------------------------------------
     void on_started(size_t node, const node::NodeCore& core) override {
         book_.started(node, Incarnation{sim_.fabric().life(node)}, core.ledger().streams());
+        found(book_.compare(node, sim_.books(node)));
         taken_.started(node);
     }
     void on_captured(size_t node, const FrameId& frame) override { found(book_.captured(node, frame, sim_.now())); }
@@ -230,6 +234,7 @@ private:
     }
     void on_send(size_t node, size_t, const Message& message) override {
         if (const auto* ack = std::get_if<msg::Ack>(&message)) taken_.receipt(node, *ack);
+        kept_.sent(message);
     }
     void on_event(size_t node, const Event& event, const node::NodeCore& core) override {
         if (!plan_.nodes[node].sources.empty()) found(book_.compare(node, core.ledger()));
@@ -250,7 +255,14 @@ private:
             stopped_at_[node] = never;
         });
     }
-    void on_ended(size_t node, const node::NodeCore&, bool said_idle) override { found(book_.ended(node, said_idle)); }
+    void on_ended(size_t node, const node::NodeCore&, bool said_idle) override {
+        found(book_.compare(node, sim_.books(node)));
+        found(book_.ended(node, said_idle));
+        found_if("OneLossKeepsFrames", kept_.ended(sim_, node, plan_.nodes));
+    }
+    void on_power_cut(size_t node, Incarnation life, std::span<const journal::Entry> lost) override {
+        book_.power_cut(node, plan_.nodes[node].id, life, lost);
+    }
     void on_violation(size_t node, const std::string& rule, const std::string& text) override {
         found(rule, plan_.nodes[node].name + ": " + text);
     }
@@ -264,6 +276,7 @@ private:
     const ScenarioLog& log_;
     FrameBook book_;
     TakenWork taken_;
+    KeptFrames kept_;
     ChaosResult result_;
     uint64_t events_ = 0;
     uint64_t digest_ = 0xcbf29ce484222325ULL;
@@ -277,6 +290,7 @@ ChaosResult run_chaos(const ChaosPlan& plan, const ScenarioLog& log) { return Ru
 
 ChaosPlan calm_twin(ChaosPlan plan) {
     plan.story.steps.clear();
+    plan.late.clear();
     return plan;
 }
 

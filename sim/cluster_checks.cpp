@@ -132,4 +132,37 @@ Problem TakenWork::handled(size_t node, const msg::Work& work, uint64_t stale) {
            std::to_string(work.layer) + " was taken twice";
 }
 
+void KeptFrames::sent(const Message& message) {
+    const auto* result = std::get_if<msg::Result>(&message);
+    if (result != nullptr && !result->failure.empty()) given_up_.emplace(result->frame, result->attempt);
+}
+
+Problem KeptFrames::ended(const Simulation& sim, size_t node, const std::vector<NodeModel>& nodes) {
+    ends_.push_back(sim.now());
+    std::set<FrameId> had;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+        if (!sim.running(i)) continue;
+        const auto& core = sim.core(i);
+        room_ = room_ && core.counters().custody_evicted == 0 && core.custody().bytes_max() > 0;
+        if (i == node) continue;
+        had.merge(core.frames_here());
+        core.custody().each([&](const NodeId&, const scheduler::Item& item) { had.insert(item.frame); });
+    }
+    if (!room_) return std::nullopt;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+        if (!sim.running(i) || i == node) continue;
+        const auto& ledger = sim.core(i).ledger();
+        for (uint16_t s = 0; s < ledger.streams(); ++s)
+            for (const auto& [k, record] : ledger.open(StreamId{s})) {
+                const FrameId frame = ledger.id(StreamId{s}, k);
+                if (record.attempts == 0 || had.count(frame) != 0) continue;
+                if (given_up_.count({frame, record.attempts}) != 0) continue;
+                const auto since = std::lower_bound(ends_.begin(), ends_.end(), record.attempt_at);
+                if (ends_.end() - since > 1) continue;
+                return "nobody has " + to_text(frame) + " any more, though only " + nodes[node].name + " was lost";
+            }
+    }
+    return std::nullopt;
+}
+
 }  // namespace eddy::sim

@@ -49,6 +49,8 @@ public:
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
+    /// In queues, on lanes, without receipt, or as a result without acknowledgement; what is only in custody not.
+    [[nodiscard]] std::set<FrameId> frames_here() const;
 
     void check_invariants() const;
 
@@ -143,7 +145,6 @@ private:
     void settle(const FrameId& frame, FrameState state, const std::string& reason);
     void check_deadlines();
     void update_stop();
-    [[nodiscard]] std::set<FrameId> frames_here() const;
 
     CoreConfig config_;
     std::unique_ptr<scheduler::Policy> policy_;

@@ -120,6 +120,7 @@ std::set<FrameId> NodeCore::frames_here() const {
     for (const auto& [job, running] : lanes_) here.insert(running.item.frame);
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) here.insert(item.frame);
+    for (const auto& [frame, finished] : unacknowledged_results_) here.insert(frame);
     return here;
 }
 
