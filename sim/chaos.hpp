@@ -5,7 +5,8 @@
 //   TakenOnce, BoundsHold, OneLossKeepsFrames, LeavesNothing, RingWhole             by sim/cluster_checks.hpp,
 //   LayersInOrder, OwnResult, JournalAgrees                                         by the simulation,
 //   CalmIsWhole      a frame failed or had to be tried again, though nothing happened in its time: it ended before the
-//                    first fault, or was captured `recovered_within` after the mending,
+//                    first fault, or was captured `recovered_within` after the mending; but a frame that somebody
+//                    still had when its attempt had lasted too long may be tried again,
 //   StandsStill      cameras could not capture `frames_min` frames long after the mending,
 //   EndsInTime       a stopped node did not end.
 // After the mending the ring is whole within `repair_within`; once the cameras have ended every frame has its outcome

@@ -137,18 +137,25 @@ void KeptFrames::sent(const Message& message) {
     if (result != nullptr && !result->failure.empty()) given_up_.emplace(result->frame, result->attempt);
 }
 
+std::set<FrameId> frames_had(const Simulation& sim, size_t nodes, size_t except) {
+    std::set<FrameId> had;
+    for (size_t i = 0; i < nodes; ++i) {
+        if (i == except || !sim.running(i)) continue;
+        had.merge(sim.core(i).frames_here());
+        sim.core(i).custody().each([&](const NodeId&, const scheduler::Item& item) { had.insert(item.frame); });
+    }
+    return had;
+}
+
 Problem KeptFrames::ended(const Simulation& sim, size_t node, const std::vector<NodeModel>& nodes) {
     ends_.push_back(sim.now());
-    std::set<FrameId> had;
     for (size_t i = 0; i < nodes.size(); ++i) {
         if (!sim.running(i)) continue;
         const auto& core = sim.core(i);
         room_ = room_ && core.counters().custody_evicted == 0 && core.custody().bytes_max() > 0;
-        if (i == node) continue;
-        had.merge(core.frames_here());
-        core.custody().each([&](const NodeId&, const scheduler::Item& item) { had.insert(item.frame); });
     }
     if (!room_) return std::nullopt;
+    const auto had = frames_had(sim, nodes.size(), node);
     for (size_t i = 0; i < nodes.size(); ++i) {
         if (!sim.running(i) || i == node) continue;
         const auto& ledger = sim.core(i).ledger();

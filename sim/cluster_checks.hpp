@@ -44,10 +44,13 @@ private:
     std::map<size_t, Life> lives_;
 };
 
+/// Frames that running nodes have in any form: to work on, on its way, in custody, or as a result without
+/// acknowledgement; those of `except` do not count.
+[[nodiscard]] std::set<FrameId> frames_had(const Simulation& sim, size_t nodes, size_t except);
+
 /// One loss takes no frame with it, as two nodes have each: when a process ends, every open frame that is away from its
-/// source is still had by somebody (to work on, on its way, in custody, or as a result without acknowledgement), unless
-/// another process ended since the frame's last attempt began, or it was given up and its source has been told.
-/// Says nothing more of a cluster in which custody had no room.
+/// source is still had by somebody, unless another process ended since the frame's last attempt began, or it was given
+/// up and its source has been told. Says nothing more of a cluster in which custody had no room.
 class KeptFrames {
 public:
     void sent(const Message& message);

@@ -10,6 +10,7 @@ bool JournalDisk::begin(const std::vector<std::string>& streams, Incarnation lif
     const auto found = journal::recover(file_);
     std::vector<std::string> forgotten;
     books_ = found.books.next_life(streams, life, forgotten);
+    books_.reserve_ahead(streams.size());
     replace_file();
     return !found.unreadable && found.contradictions == 0 && forgotten.empty();
 }

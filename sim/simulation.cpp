@@ -105,7 +105,7 @@ public:
         expect(journal_.begin(names, config.self.incarnation), "JournalAgrees", "its journal contradicts itself");
         for (size_t i = 0; i < names.size(); ++i) {
             const auto& stream = journal_.books().streams()[i];
-            config.streams[i].first_number = stream.below;
+            config.streams[i].first_number = stream.next;
             for (const auto& [k, frame] : stream.open) config.streams[i].unfinished.push_back(frame);
         }
     }

@@ -105,6 +105,7 @@ Status Journal::recover() {
     found_ = found.books.streams();
     std::vector<std::string> forgotten;
     books_ = found.books.next_life(options_.names, options_.life, forgotten);
+    books_.reserve_ahead(options_.names.size());
     for (const auto& name : forgotten) tell(LogLevel::warning, "no room to remember source " + name + " any longer");
     return success();
 }
