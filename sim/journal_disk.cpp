@@ -35,8 +35,8 @@ std::vector<journal::Entry> JournalDisk::cut_power(Random& random) {
     journal::read(file_, [&](const journal::Entry& entry) { entries.push_back(entry); });
     const size_t was = file_.size();
     file_.resize(synced_ + random.below(was - synced_ + 1));
+    if (random.chance(0.5)) file_.resize(was, '\0');  // which may be what a torn record ended with
     const uint64_t whole = journal::read(file_, [](const journal::Entry&) {}).records;
-    if (random.chance(0.5)) file_.resize(was, '\0');
     entries.erase(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(whole));
     return entries;
 }
