@@ -9,8 +9,6 @@ namespace eddy::sim {
 namespace {
 
 constexpr Usec stop_timeout = std::chrono::seconds(5);
-/// As with `start_members`: a ring that forms takes members for lost that it merely pushes out of a view.
-constexpr Usec cameras_from = std::chrono::seconds(2);
 constexpr Usec stop_grace = std::chrono::seconds(1);
 constexpr Usec poll_every = from_ms(50);
 /// How long after `load_until` there must be enough frames.
@@ -22,7 +20,7 @@ constexpr uint32_t check_every = 8;
 class Run final : private Observer {
 public:
     Run(const ChaosPlan& plan, const ScenarioLog& log)
-        : plan_(plan), log_(log), sim_(plan.seed, plan.profile, plan.link, {check_every, false, this}) {
+        : plan_(plan), log_(log), sim_(plan.seed, plan.profile, plan.link, {check_every, false, true, this}) {
         for (const auto& node : plan.nodes) sim_.add(node);
         for (const auto& link : plan.links) {
             sim_.fabric().set_bandwidth(link.from, link.to, link.bytes_per_s);
@@ -33,15 +31,17 @@ public:
     }
 
     ChaosResult run() {
-        for (size_t node = 0; node < plan_.nodes.size(); ++node) sim_.start(node);
+        for (size_t node = 0; node < plan_.nodes.size(); ++node)
+            if (!late(node)) sim_.start(node);
         for (const auto& step : plan_.story.steps) {
             sim_.fabric().at(Instant{} + step.at, [this, &step] {
                 if (log_) log_(elapsed(), to_text(step, plan_.story));
                 std::visit([&](const auto& what) { play(what); }, step.what);
             });
         }
-        wait_until(Instant{} + cameras_from, [] { return false; });
-        for (size_t node = 0; node < plan_.nodes.size(); ++node) sim_.start_cameras(node);
+        wait_until(Instant{} + plan_.cameras_from, [] { return false; });
+        for (size_t node = 0; node < plan_.nodes.size(); ++node)
+            if (!late(node)) sim_.start_cameras(node);
         wait_until(Instant{} + plan_.mend_at, [] { return false; });
         mend();
         expect_within(repair_within, "RingWhole", [&] { return ring_problem(sim_, plan_.nodes); });
@@ -57,6 +57,9 @@ public:
 
 private:
     [[nodiscard]] Usec elapsed() const { return sim_.now().time_since_epoch(); }
+    [[nodiscard]] bool late(size_t node) const {
+        return std::find(plan_.late.begin(), plan_.late.end(), node) != plan_.late.end();
+    }
     [[nodiscard]] bool over() const { return result_.findings.size() >= chaos_findings_max; }
 
     void found(const std::string& rule, const std::string& text) {
@@ -205,6 +208,7 @@ private:
     // -- Observer -----------------------------------------------------------------------------------------------------
     void on_started(size_t node, const node::NodeCore& core) override {
         book_.started(node, Incarnation{sim_.fabric().life(node)}, core.ledger().streams());
+        found(book_.compare(node, sim_.books(node)));
         taken_.started(node);
     }
     void on_captured(size_t node, const FrameId& frame) override { found(book_.captured(node, frame, sim_.now())); }
@@ -213,7 +217,7 @@ private:
         hear(static_cast<uint64_t>(outcome.completion.count()));
         const auto captured = book_.captured_at(frame);
         found(book_.settled(node, frame, outcome));
-        const bool worse = outcome.state == FrameState::failed || outcome.attempts > 1;
+        const bool worse = outcome.state == FrameState::failed || (outcome.attempts > 1 && late_.count(frame) == 0);
         if (worse && captured && calm(*captured))
             found("CalmIsWhole", to_text(frame) + " had " + std::to_string(outcome.attempts) + " attempts" +
                                      (outcome.reason.empty() ? "" : " and ended as " + outcome.reason) +
@@ -221,6 +225,22 @@ private:
         if (log_ && outcome.state != FrameState::completed)
             log_(elapsed(), plan_.nodes[node].name + ": " + to_text(frame) +
                                 (outcome.state == FrameState::failed ? " failed: " : " dropped: ") + outcome.reason);
+    }
+    /// Policies that do not look at what a way takes may have a frame wait for longer than an attempt lasts, at one
+    /// busy node after the other. It is tried again then, though somebody has it.
+    void watch_retries(size_t node, const node::NodeCore& core) {
+        const auto& ledger = core.ledger();
+        uint64_t retries = 0;
+        for (uint16_t s = 0; s < ledger.streams(); ++s) retries += ledger.counts(StreamId{s}).retries;
+        if (std::exchange(retries_[node], retries) >= retries) return;
+        const auto had = frames_had(sim_, plan_.nodes.size(), node);
+        const Usec attempt = plan_.nodes[node].frame_timeout / node::CoreConfig{}.attempts_max;
+        for (uint16_t s = 0; s < ledger.streams(); ++s)
+            for (const auto& [k, record] : ledger.open(StreamId{s})) {
+                const FrameId frame = ledger.id(StreamId{s}, k);
+                const bool again = record.attempts > 1 && record.attempt_at == sim_.now();
+                if (again && sim_.now() - record.admitted_at >= attempt && had.count(frame) != 0) late_.insert(frame);
+            }
     }
     /// Nothing happened from when the frame was captured until now.
     [[nodiscard]] bool calm(Instant captured) const {
@@ -230,9 +250,13 @@ private:
     }
     void on_send(size_t node, size_t, const Message& message) override {
         if (const auto* ack = std::get_if<msg::Ack>(&message)) taken_.receipt(node, *ack);
+        kept_.sent(message);
     }
     void on_event(size_t node, const Event& event, const node::NodeCore& core) override {
-        if (!plan_.nodes[node].sources.empty()) found(book_.compare(node, core.ledger()));
+        if (!plan_.nodes[node].sources.empty()) {
+            found(book_.compare(node, core.ledger()));
+            watch_retries(node, core);
+        }
         if (const auto* received = std::get_if<ev::Received>(&event))
             if (const auto* work = std::get_if<msg::Work>(&received->message))
                 found_if("TakenOnce", taken_.handled(node, *work, core.counters().work_stale));
@@ -250,7 +274,14 @@ private:
             stopped_at_[node] = never;
         });
     }
-    void on_ended(size_t node, const node::NodeCore&, bool said_idle) override { found(book_.ended(node, said_idle)); }
+    void on_ended(size_t node, const node::NodeCore&, bool said_idle) override {
+        found(book_.compare(node, sim_.books(node)));
+        found(book_.ended(node, said_idle));
+        found_if("OneLossKeepsFrames", kept_.ended(sim_, node, plan_.nodes));
+    }
+    void on_power_cut(size_t node, Incarnation life, std::span<const journal::Entry> lost) override {
+        book_.power_cut(node, plan_.nodes[node].id, life, lost);
+    }
     void on_violation(size_t node, const std::string& rule, const std::string& text) override {
         found(rule, plan_.nodes[node].name + ": " + text);
     }
@@ -264,6 +295,9 @@ private:
     const ScenarioLog& log_;
     FrameBook book_;
     TakenWork taken_;
+    KeptFrames kept_;
+    std::map<size_t, uint64_t> retries_;  ///< of a node's life
+    std::set<FrameId> late_;              ///< tried again only because their attempt took so long
     ChaosResult result_;
     uint64_t events_ = 0;
     uint64_t digest_ = 0xcbf29ce484222325ULL;
@@ -277,6 +311,7 @@ ChaosResult run_chaos(const ChaosPlan& plan, const ScenarioLog& log) { return Ru
 
 ChaosPlan calm_twin(ChaosPlan plan) {
     plan.story.steps.clear();
+    plan.late.clear();
     return plan;
 }
 

@@ -1,10 +1,12 @@
 // Chaos runs: a whole cluster of production cores meets the faults of its plan, and checkers look on. Found is
-//   DeliveredOnce, NothingLost, KnownFrame, KnownReason, SumsBalance   by the book of frames (sim/frame_book.hpp),
-//                    which is compared with a node's own ledger after each of its events,
-//   TakenOnce, BoundsHold, LeavesNothing, RingWhole                    by sim/cluster_checks.hpp,
-//   LayersInOrder, OwnResult                                           by the simulation,
+//   DeliveredOnce, NothingLost, KnownFrame, KnownReason, NumbersRise, SumsBalance   by the book of frames
+//                    (sim/frame_book.hpp), which is compared with a node's own ledger after each of its events, and
+//                    with its journal at the beginning and the end of each of its lives,
+//   TakenOnce, BoundsHold, OneLossKeepsFrames, LeavesNothing, RingWhole             by sim/cluster_checks.hpp,
+//   LayersInOrder, OwnResult, JournalAgrees                                         by the simulation,
 //   CalmIsWhole      a frame failed or had to be tried again, though nothing happened in its time: it ended before the
-//                    first fault, or was captured `recovered_within` after the mending,
+//                    first fault, or was captured `recovered_within` after the mending; but a frame that somebody
+//                    still had when its attempt had lasted too long may be tried again,
 //   StandsStill      cameras could not capture `frames_min` frames long after the mending,
 //   EndsInTime       a stopped node did not end.
 // After the mending the ring is whole within `repair_within`; once the cameras have ended every frame has its outcome

@@ -11,6 +11,7 @@ namespace eddy::sim {
 namespace {
 
 constexpr Usec story_from = std::chrono::seconds(3);
+constexpr double cameras_late_s = 3;
 constexpr Usec calm_load = std::chrono::seconds(13);  // after the mending
 constexpr size_t faults_planned_min = 13, faults_planned_max = 22;
 /// Of what all nodes together can compute, cameras ask for at most this.
@@ -65,6 +66,8 @@ private:
                                              PolicyKind::ar_mdi,  PolicyKind::ddi,     PolicyKind::local};
         const PolicyKind policy = policies[random_.below(policies.size())];
         const auto queue_frames = static_cast<uint32_t>(between(2, 10));
+        // Frontiers have at most 150 kB: none of them fits, or a few do.
+        const uint64_t custody_bytes = !random_.chance(0.15) ? NodeModel{}.custody_bytes : between(0, 8) * 100'000;
         std::vector<size_t> seeds;
         for (size_t i = 0; i < between(2, 3); ++i) seeds.push_back(i);
         for (size_t i = 0; i < n; ++i) {
@@ -76,6 +79,7 @@ private:
             node.policy = policy;
             node.shares = random_.chance(0.5) ? SharesKind::measured : SharesKind::parameters;
             node.queue_frames = queue_frames;
+            node.custody_bytes = custody_bytes;
             node.seeds = seeds;
             node.cameras_wait = true;
             plan_.story.nodes.push_back({node.name, node.id});
@@ -139,7 +143,10 @@ private:
     }
 
     void tell_story() {
+        // Before the ring has formed, while it does, or once it has.
+        plan_.cameras_from = random_.chance(0.3) ? Usec{0} : time(0, cameras_late_s);
         now_ = story_from + time(0, 2);
+        join_late();
         const size_t faults = between(faults_planned_min, faults_planned_max);
         const size_t source_crash = random_.below(faults / 2);
         const double gap_s = random_.uniform(0.2, 1.4);
@@ -162,6 +169,17 @@ private:
         add(back_[node], NodeStep{NodeVerb::start, {node}, Usec{0}});
     }
 
+    void join_late() {
+        if (!random_.chance(0.4)) return;
+        for (size_t node = plan_.story.seeds.size(); node < up_.size(); ++node) {
+            if (!random_.chance(0.25)) continue;
+            plan_.late.push_back(node);
+            up_[node] = false;
+            back_[node] = now_ + time(0, 8);
+            add(back_[node], NodeStep{NodeVerb::start, {node}, Usec{0}});
+        }
+    }
+
     void crash_a_source() {
         size_t node = sources_[random_.below(sources_.size())];
         for (const size_t other : sources_)
@@ -171,6 +189,17 @@ private:
         go_down(NodeVerb::crash, node, time(0.2, 4));
     }
 
+    /// At the same time; often such that come one after the other in the ring.
+    void lose_two(const std::vector<size_t>& up) {
+        std::vector<size_t> circle = up;
+        const auto id = [&](size_t node) { return plan_.nodes[node].id; };
+        std::sort(circle.begin(), circle.end(), [&](size_t a, size_t b) { return id(a) < id(b); });
+        const size_t first = random_.below(circle.size());
+        const size_t apart = random_.chance(0.7) ? 1 : between(1, circle.size() - 1);
+        for (const size_t node : {circle[first], circle[(first + apart) % circle.size()]})
+            go_down(random_.chance(0.6) ? NodeVerb::crash : NodeVerb::vanish, node, time(0.5, 8));
+    }
+
     void any_fault() {
         std::vector<size_t> up;
         for (size_t i = 0; i < up_.size(); ++i)
@@ -178,6 +207,7 @@ private:
         const size_t node = up[random_.below(up.size())];
         const bool enough = up.size() > 2;
         const double kind = random_.uniform();
+        if (kind < 0.05 && up.size() > 3) return lose_two(up);
         if (kind < 0.22 && enough) return go_down(NodeVerb::crash, node, time(0.2, 8));
         if (kind < 0.32) return add(now_, NodeStep{NodeVerb::restart, {node}, Usec{0}});
         if (kind < 0.43 && enough) return go_down(NodeVerb::vanish, node, time(0.5, 8));
@@ -240,9 +270,9 @@ std::string to_text(const ChaosPlan& plan) {
                                plan.nodes.size(), name_of(plan.nodes.front().policy), plan.profile.layers.size(),
                                model_ms, plan.link.bytes_per_s / 1e6, to_ms(plan.link.delay));
     for (const auto& node : plan.nodes) {
-        text +=
-            text_of("  %s %s speed %.2f, %u lanes, queues of %u%s\n", node.name.c_str(), short_name(node.id).c_str(),
-                    node.speed, node.lanes, node.queue_frames, node.has_model ? "" : ", only relays");
+        text += text_of("  %s %s speed %.2f, %u lanes, queues of %u, custody of %.1f MB%s\n", node.name.c_str(),
+                        short_name(node.id).c_str(), node.speed, node.lanes, node.queue_frames,
+                        static_cast<double>(node.custody_bytes) / 1e6, node.has_model ? "" : ", only relays");
         for (const auto& source : node.sources) {
             text += text_of("    %s %.1f frames/s, %s, %s, reservoir of %u", source.name.c_str(), source.rate_per_s,
                             source.arrivals == Arrivals::poisson ? "poisson" : "paced", text_of(source.when_full),
@@ -254,6 +284,8 @@ std::string to_text(const ChaosPlan& plan) {
     for (const auto& link : plan.links)
         text += text_of("  from %s to %s %.1f MB/s and %.1f ms\n", plan.nodes[link.from].name.c_str(),
                         plan.nodes[link.to].name.c_str(), link.bytes_per_s / 1e6, to_ms(link.delay));
+    for (const size_t node : plan.late) text += "  " + plan.nodes[node].name + " joins later\n";
+    text += text_of("cameras begin at %.3f s\n", to_seconds(plan.cameras_from));
     for (const auto& step : plan.story.steps) text += to_text(step, plan.story) + "\n";
     text += text_of("at %.3f s all is mended\n", to_seconds(plan.mend_at));
     text += text_of("at %.3f s cameras end, once there were %llu frames\n", to_seconds(plan.load_until),

@@ -26,10 +26,12 @@ struct ChaosPlan {
     LinkModel link;                ///< of all pairs but these:
     std::vector<ChaosLink> links;  ///< one direction each
     std::vector<NodeModel> nodes;
-    Scenario story;      ///< names and ids are those of the nodes; no expectations in it. Steps in the order of time
-    Usec mend_at{0};     ///< from here on nothing more happens to anyone
-    Usec load_until{0};  ///< cameras end then, or later: when there were frames_min
-    uint64_t frames_min = 0;  ///< captured, in all lives
+    Scenario story;  ///< names and ids are those of the nodes; no expectations in it. Steps in the order of time
+    std::vector<size_t> late;  ///< nodes that are not there from the beginning; the story starts them
+    Usec cameras_from{0};      ///< of the first lives; those of later ones start with them
+    Usec mend_at{0};           ///< from here on nothing more happens to anyone
+    Usec load_until{0};        ///< cameras end then, or later: when there were frames_min
+    uint64_t frames_min = 0;   ///< captured, in all lives
 };
 
 inline constexpr size_t chaos_nodes_min = 5, chaos_nodes_max = 16;

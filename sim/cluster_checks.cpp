@@ -132,4 +132,44 @@ Problem TakenWork::handled(size_t node, const msg::Work& work, uint64_t stale) {
            std::to_string(work.layer) + " was taken twice";
 }
 
+void KeptFrames::sent(const Message& message) {
+    const auto* result = std::get_if<msg::Result>(&message);
+    if (result != nullptr && !result->failure.empty()) given_up_.emplace(result->frame, result->attempt);
+}
+
+std::set<FrameId> frames_had(const Simulation& sim, size_t nodes, size_t except) {
+    std::set<FrameId> had;
+    for (size_t i = 0; i < nodes; ++i) {
+        if (i == except || !sim.running(i)) continue;
+        had.merge(sim.core(i).frames_here());
+        sim.core(i).custody().each([&](const NodeId&, const scheduler::Item& item) { had.insert(item.frame); });
+    }
+    return had;
+}
+
+Problem KeptFrames::ended(const Simulation& sim, size_t node, const std::vector<NodeModel>& nodes) {
+    ends_.push_back(sim.now());
+    for (size_t i = 0; i < nodes.size(); ++i) {
+        if (!sim.running(i)) continue;
+        const auto& core = sim.core(i);
+        room_ = room_ && core.counters().custody_evicted == 0 && core.custody().bytes_max() > 0;
+    }
+    if (!room_) return std::nullopt;
+    const auto had = frames_had(sim, nodes.size(), node);
+    for (size_t i = 0; i < nodes.size(); ++i) {
+        if (!sim.running(i) || i == node) continue;
+        const auto& ledger = sim.core(i).ledger();
+        for (uint16_t s = 0; s < ledger.streams(); ++s)
+            for (const auto& [k, record] : ledger.open(StreamId{s})) {
+                const FrameId frame = ledger.id(StreamId{s}, k);
+                if (record.attempts == 0 || had.count(frame) != 0) continue;
+                if (given_up_.count({frame, record.attempts}) != 0) continue;
+                const auto since = std::lower_bound(ends_.begin(), ends_.end(), record.attempt_at);
+                if (ends_.end() - since > 1) continue;
+                return "nobody has " + to_text(frame) + " any more, though only " + nodes[node].name + " was lost";
+            }
+    }
+    return std::nullopt;
+}
+
 }  // namespace eddy::sim

@@ -44,4 +44,23 @@ private:
     std::map<size_t, Life> lives_;
 };
 
+/// Frames that running nodes have in any form: to work on, on its way, in custody, or as a result without
+/// acknowledgement; those of `except` do not count.
+[[nodiscard]] std::set<FrameId> frames_had(const Simulation& sim, size_t nodes, size_t except);
+
+/// One loss takes no frame with it, as two nodes have each: when a process ends, every open frame that is away from its
+/// source is still had by somebody, unless another process ended since the frame's last attempt began, or it was given
+/// up and its source has been told. Says nothing more of a cluster in which custody had no room.
+class KeptFrames {
+public:
+    void sent(const Message& message);
+    /// Its core is still there; to be told of every process.
+    Problem ended(const Simulation& sim, size_t node, const std::vector<NodeModel>& nodes);
+
+private:
+    bool room_ = true;
+    std::vector<Instant> ends_;
+    std::set<std::pair<FrameId, uint32_t>> given_up_;  ///< with the attempt
+};
+
 }  // namespace eddy::sim

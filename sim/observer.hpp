@@ -2,6 +2,7 @@
 // simulation from here, but may ask it and its cores. Same thread. Nodes are the simulation's numbers.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "eddy/effects.hpp"
@@ -26,6 +27,8 @@ public:
     virtual void on_idle(size_t node) = 0;
     /// A process ends, and its core with it. `said_idle`: by itself, having told on_idle; otherwise it died.
     virtual void on_ended(size_t node, const node::NodeCore& core, bool said_idle) = 0;
+    /// After on_ended of that life, if the machine lost its power and kept a journal: what the file has lost.
+    virtual void on_power_cut(size_t node, Incarnation life, std::span<const journal::Entry> lost) = 0;
     /// Something that always holds in a simulation does not.
     virtual void on_violation(size_t node, const std::string& rule, const std::string& text) = 0;
     virtual void on_log(size_t node, LogLevel level, const std::string& text) = 0;

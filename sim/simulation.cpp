@@ -9,6 +9,8 @@ namespace eddy::sim {
 
 namespace {
 constexpr Usec prepare_takes = from_ms(100);
+constexpr Usec sync_every = std::chrono::seconds(1);
+constexpr Usec sync_takes = from_ms(30);
 
 /// Besides tensors. Of messages without them only results count: receipts, views and heartbeats are small, and take
 /// no room on the wire.
@@ -70,24 +72,58 @@ public:
         config.frame_timeout = model_.frame_timeout;
         config.memory_bytes = model_.memory_bytes;
         config.custody_bytes = model_.custody_bytes;
+        if (journals()) recover_journal(config);
         core_ = std::make_unique<node::NodeCore>(config, world_.random_.next());
         idle_ = false;
         cameras_.clear();
-        for (const auto& source : model_.sources) {
+        for (size_t i = 0; i < model_.sources.size(); ++i) {
+            const SourceModel& source = model_.sources[i];
             const ArrivalTimes times(source.arrivals, source.rate_per_s, source.frames, world_.random_.next());
             Camera& camera = cameras_.emplace_back(times);
+            camera.first_number = config.streams[i].first_number;
             camera.allowance = source.reservoir_frames + (source.when_full == WhenFull::block ? 0 : 4);
         }
         if (observer() != nullptr) observer()->on_started(index_, *core_);
         core_->start(now(), *this);
+        if (journals()) sync_journal();
         if (!model_.cameras_wait) start_cameras();
     }
 
     void die() {
         if (core_ && observer() != nullptr) observer()->on_ended(index_, *core_, idle_);
+        if (core_ && idle_ && journals()) journal_.end();
         core_.reset();
         lanes_.clear(now());
         live_.clear();
+    }
+
+    // -- the journal -----------------------------------------------------------------------------------------------
+    [[nodiscard]] bool journals() const { return world_.options_.journals && !model_.sources.empty(); }
+    void recover_journal(node::CoreConfig& config) {
+        std::vector<std::string> names;
+        for (const auto& source : model_.sources) names.push_back(source.name);
+        expect(journal_.begin(names, config.self.incarnation), "JournalAgrees", "its journal contradicts itself");
+        for (size_t i = 0; i < names.size(); ++i) {
+            const auto& stream = journal_.books().streams()[i];
+            config.streams[i].first_number = stream.next;
+            for (const auto& [k, frame] : stream.open) config.streams[i].unfinished.push_back(frame);
+        }
+    }
+    /// What was written when the disk began is on it when it is through.
+    void sync_journal() {
+        world_.fabric_.at_process(index_, now() + sync_every, [this] {
+            world_.fabric_.at_process(index_, now() + sync_takes,
+                                      [this, bytes = journal_.bytes()] { journal_.synced(bytes); });
+            sync_journal();
+        });
+    }
+    void persist(const journal::Entry& entry) override {
+        if (journals())
+            expect(journal_.append(entry), "JournalAgrees", "an entry contradicts those before it in its journal");
+    }
+    void cut_power() {
+        const auto lost = journal_.cut_power(world_.random_);
+        if (observer() != nullptr) observer()->on_power_cut(index_, journal_.books().life(), lost);
     }
 
     void on(const Event& event) {
@@ -260,7 +296,7 @@ public:
         }
         camera.blocked = false;
         const Instant scheduled = camera.times.due();
-        const uint64_t k = camera.times.k();
+        const uint64_t k = camera.first_number + camera.times.k();
         camera.times.next();
         ++tallies_[stream].captured;
         const bool last = camera.times.due() == never || core_->stopping();
@@ -283,8 +319,9 @@ public:
 
     struct Camera {
         explicit Camera(const ArrivalTimes& arrivals) : times(arrivals), counted(arrivals) {}
-        ArrivalTimes times;    ///< of the frame to capture next
-        ArrivalTimes counted;  ///< ahead of it, if frames wait to be captured
+        ArrivalTimes times;         ///< of the frame to capture next
+        ArrivalTimes counted;       ///< ahead of it, if frames wait to be captured
+        uint64_t first_number = 0;  ///< what the core calls the camera's frame 0
         bool started = false;
         uint64_t allowance = 0;
         uint64_t missed = 0;
@@ -302,6 +339,7 @@ public:
     std::set<FrameId> delivered_;
     uint64_t next_buffer_ = 0;
     Lanes lanes_;
+    JournalDisk journal_;
     uint64_t events_ = 0;
     uint64_t layers_run_ = 0;
     bool idle_ = false;
@@ -331,8 +369,11 @@ void Simulation::crash(size_t node) {
 }
 
 void Simulation::vanish(size_t node) {
+    Node& machine = *nodes_[node];
+    const bool writes = machine.core_ && machine.journals();
     fabric_.vanish(node);
-    nodes_[node]->die();
+    machine.die();
+    if (writes) machine.cut_power();
 }
 
 void Simulation::stop(size_t node, Usec timeout) { nodes_[node]->on(ev::Stop{now() + timeout}); }
@@ -371,6 +412,8 @@ const SourceTally& Simulation::tally(size_t node, size_t stream) const { return 
 Usec Simulation::busy(size_t node) const { return nodes_[node]->lanes_.busy(now()); }
 uint64_t Simulation::layers_run(size_t node) const { return nodes_[node]->layers_run_; }
 size_t Simulation::live_buffers(size_t node) const { return nodes_[node]->live_.size(); }
+
+const journal::Books& Simulation::books(size_t node) const { return nodes_[node]->journal_.books(); }
 
 bool Simulation::all_settled() const {
     for (const auto& node : nodes_) {

@@ -18,6 +18,7 @@
 
 #include "sim/arrivals.hpp"
 #include "sim/fabric.hpp"
+#include "sim/journal_disk.hpp"
 #include "sim/lanes.hpp"
 #include "sim/observer.hpp"
 #include "src/node/node_core.hpp"
@@ -74,6 +75,7 @@ struct SourceTally {
 struct SimulationOptions {
     uint32_t check_every = 1;        ///< a core checks itself after so many of its events
     bool abort_on_duplicate = true;  ///< false: a second outcome of a frame is only counted
+    bool journals = false;           ///< sources keep one (sim/journal_disk.hpp), and come back by it
     Observer* observer = nullptr;    ///< outlives the simulation; is told of violations instead of an abort
 };
 
@@ -89,9 +91,10 @@ public:
     /// Nodes know all earlier nodes as seeds. Returns the index used below.
     size_t add(NodeModel node);
     void start(size_t node);
-    /// The process dies: its connections break, its frames are gone.
+    /// The process dies: its connections break, its frames are gone. Its journal is whole.
     void crash(size_t node);
-    /// The machine vanishes: no packet leaves or reaches it any more, and nobody is told.
+    /// The machine loses its power: no packet leaves or reaches it any more, nobody is told, and of its journal only
+    /// what was synced is sure to be there.
     void vanish(size_t node);
     /// SIGTERM.
     void stop(size_t node, Usec timeout);
@@ -129,6 +132,8 @@ public:
     [[nodiscard]] Usec busy(size_t node) const;            ///< of all lanes together
     [[nodiscard]] uint64_t layers_run(size_t node) const;  ///< of whatever frames, begun
     [[nodiscard]] size_t live_buffers(size_t node) const;
+    /// As the node's process has them, or had them last; empty without a journal.
+    [[nodiscard]] const journal::Books& books(size_t node) const;
     /// Every source has captured its last frame and every frame has its outcome.
     [[nodiscard]] bool all_settled() const;
     /// All running nodes see the same members.

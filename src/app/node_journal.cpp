@@ -78,7 +78,7 @@ void NodeJournal::tell_found(const LogFn& log) const {
     uint64_t settled = 0;
     for (const auto& stream : streams_) {
         settled += stream.settled.captured;
-        add(numbers, stream.name + " at " + std::to_string(stream.below));
+        add(numbers, stream.name + " at " + std::to_string(stream.next));
         if (!stream.open.empty()) add(unfinished, std::to_string(stream.open.size()) + " of " + stream.name);
     }
     for (const auto& gone : retired_)
@@ -92,7 +92,7 @@ void NodeJournal::tell_found(const LogFn& log) const {
 
 void NodeJournal::fill(std::vector<node::StreamConfig>& streams) const {
     for (size_t i = 0; i < streams_.size() && i < streams.size(); ++i) {
-        streams[i].first_number = streams_[i].below;
+        streams[i].first_number = streams_[i].next;
         for (const auto& [k, frame] : streams_[i].open) streams[i].unfinished.push_back(frame);
     }
 }

@@ -49,7 +49,8 @@ Json to_json(const sim::ChaosResult& result) {
     json["faults"] = result.faults;
     json["lost"] = frames.lost;
     json["duplicated"] = frames.duplicated;
-    json["abandoned_by_crash"] = frames.abandoned;
+    json["abandoned"] = frames.abandoned;
+    json["retold"] = frames.retold;
     json["completed"] = frames.completed;
     json["failed"] = frames.failed_reasons;
     json["dropped"] = frames.dropped_reasons;
@@ -109,10 +110,11 @@ public:
 
     void print_text(uint64_t first, uint64_t last, double wall_s) const {
         std::cout << fmt::format(
-            "seeds {}..{}: {} findings in {} seeds\nframes {} (fewest {}): {} completed, {} lost, {} duplicated, {} "
-            "abandoned by crashes of their source\nfaults {} (fewest {}), source_deaths {}\n",
+            "seeds {}..{}: {} findings in {} seeds\nframes {} (fewest {}): {} completed, {} lost, {} duplicated; by "
+            "power "
+            "cuts at their source {} abandoned, {} told again\nfaults {} (fewest {}), source_deaths {}\n",
             first, last, found_, seeds_found_, whole("frames"), least(frames_min_), whole("completed"), whole("lost"),
-            whole("duplicated"), whole("abandoned_by_crash"), whole("faults"), least(faults_min_),
+            whole("duplicated"), whole("abandoned"), whole("retold"), whole("faults"), least(faults_min_),
             whole("source_deaths"));
         for (const char* reasons : {"failed", "dropped"}) {
             std::string text;
@@ -125,8 +127,8 @@ public:
     }
 
 private:
-    static constexpr std::array sums{"frames",    "faults",        "lost",   "duplicated", "abandoned_by_crash",
-                                     "completed", "source_deaths", "events", "simulated_s"};
+    static constexpr std::array sums{"frames", "faults",    "lost",          "duplicated", "abandoned",
+                                     "retold", "completed", "source_deaths", "events",     "simulated_s"};
     static uint64_t least(uint64_t value) { return value == UINT64_MAX ? 0 : value; }
     [[nodiscard]] uint64_t whole(const std::string& sum) const { return static_cast<uint64_t>(numbers_.at(sum)); }
     [[nodiscard]] std::map<std::string, uint64_t> of(const std::string& reasons) const {
@@ -246,9 +248,11 @@ void add_sim_chaos_command(CLI::App& program, Chosen& chosen) {
     command->add_flag("--json", options->json, "JSON on standard output");
     command->footer(
         "A seed makes 5 to 16 nodes with one to four cameras, at least 500 frames and 10 faults: processes crash,\n"
-        "restart, vanish, leave, pause and slow down, the network splits, is cut one way, loses and delays. Then all\n"
-        "is mended, cameras end, and everything must come to rest. Checked throughout: no frame lost, none delivered\n"
-        "twice, sums balance, work is taken once, bounds hold, nothing is left behind (sim/chaos.hpp has the list).\n"
+        "restart, vanish, leave, join, pause and slow down, the network splits, is cut one way, loses and delays. "
+        "Then\n"
+        "all is mended, cameras end, and everything must come to rest. Checked throughout: no frame lost, none\n"
+        "delivered twice, sums balance over all lives of a source and its journal, one loss takes no frame with it,\n"
+        "work is taken once, bounds hold, nothing is left behind (sim/chaos.hpp has the list).\n"
         "A seed that fails is told with the command that replays it exactly. Exits with 1 on a finding.\n"
         "Examples:\n  eddy sim chaos --seeds 1..5000 --jobs 2 --json\n"
         "  eddy sim chaos --seeds 17..17 --verbose");

@@ -137,6 +137,11 @@ Books Books::next_life(const std::vector<std::string>& names, Incarnation life,
     return next;
 }
 
+void Books::reserve_ahead(size_t streams) {
+    for (size_t i = 0; i < std::min(streams, streams_.size()); ++i)
+        streams_[i].below = std::min(numbers_max, std::max(streams_[i].below, streams_[i].next + numbers_block));
+}
+
 void Books::give_back_numbers() {
     for (auto& stream : streams_) stream.below = std::min(stream.below, stream.next);
 }

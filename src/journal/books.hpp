@@ -38,6 +38,9 @@ public:
     /// others follows, their open frames booked as failed. Names that no longer found room are added to `forgotten`.
     [[nodiscard]] Books next_life(const std::vector<std::string>& names, Incarnation life,
                                   std::vector<std::string>& forgotten) const;
+    /// Reserves a block for each of the first `streams`: at the beginning of a life, so that the file it begins with
+    /// has numbers that it may give out before anything more is on the disk. The first to give out is still `next`.
+    void reserve_ahead(size_t streams);
     /// Gives back the numbers that were reserved and not used: at an orderly end.
     void give_back_numbers();
     /// Moves all numbers on: records that may have reserved some are lost.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/journal/codec.hpp"
+#include "src/journal/recovery.hpp"
 
 namespace eddy::journal {
 
@@ -84,35 +85,33 @@ Result<std::unique_ptr<Journal>> Journal::open(Options options) {
 Status Journal::recover() {
     auto bytes = contents(options_.path);
     if (!bytes) return bytes.error();
-    Books found;
+    Recovered found;
     if (*bytes) {
-        uint64_t contradictions = 0;
-        const Read read = journal::read(**bytes, [&](const Entry& entry) { contradictions += !found.apply(entry); });
-        const uint64_t cut = (*bytes)->size() - read.good_bytes;
-        if (read.good_bytes == 0 && cut > 0) {
+        found = journal::recover(**bytes);
+        if (found.unreadable) {
             // Perhaps another version's; nobody wants to find it overwritten.
             const std::string aside = options_.path + ".unreadable";
             if (::rename(options_.path.c_str(), aside.c_str()) != 0) return cannot("move aside", options_.path);
-            tell(LogLevel::error, options_.path + " is not used: " + read.problem + "; kept as " + aside);
-        } else if (cut > 0) {
-            found.skip_numbers(numbers_block * (1 + cut / record_bytes_min));
-            tell(LogLevel::warning, options_.path + ": " + read.problem + "; its last " + std::to_string(cut) +
+            tell(LogLevel::error, options_.path + " is not used: " + found.problem + "; kept as " + aside);
+        } else if (found.cut_bytes > 0) {
+            tell(LogLevel::warning, options_.path + ": " + found.problem + "; its last " +
+                                        std::to_string(found.cut_bytes) +
                                         " bytes are cut off, and the frames they told of are not accounted for");
         }
-        if (contradictions > 0)
-            tell(LogLevel::error, options_.path + ": " + std::to_string(contradictions) +
+        if (found.contradictions > 0)
+            tell(LogLevel::error, options_.path + ": " + std::to_string(found.contradictions) +
                                       " entries contradict others and were not booked");
     }
-    found_ = found.streams();
+    found_ = found.books.streams();
     std::vector<std::string> forgotten;
-    books_ = found.next_life(options_.names, options_.life, forgotten);
+    books_ = found.books.next_life(options_.names, options_.life, forgotten);
+    books_.reserve_ahead(options_.names.size());
     for (const auto& name : forgotten) tell(LogLevel::warning, "no room to remember source " + name + " any longer");
     return success();
 }
 
 Status Journal::compact() {
-    std::string bytes(file_header);
-    for (const auto& entry : books_.snapshot()) encode(entry, bytes);
+    const std::string bytes = short_file(books_);
     const std::string fresh = options_.path + ".new";
     const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return cannot("write", fresh);

@@ -41,7 +41,7 @@ public:
 
     /// As the last life left them, in its own order.
     [[nodiscard]] const std::vector<StreamBook>& found() const { return found_; }
-    /// What this life began with: the configured streams first.
+    /// What this life began with: the configured streams first. It numbers their frames from `next` on.
     [[nodiscard]] const Books& books() const { return books_; }
 
     void append(const Entry& entry);

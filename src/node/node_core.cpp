@@ -120,13 +120,21 @@ void NodeCore::recall(const NodeId& lost) {
 
 /// The receiver answers for it from now on; whoever keeps it for this node need not, for this node keeps it.
 void NodeCore::hand_over(const NodeId& to, Item item) {
-    releases_.owe(std::exchange(item.keeper, {}));
+    release(item.frame, std::exchange(item.keeper, {}));
     if (dead(item)) item.custody = 0;
     const uint64_t number = item.custody;
     for (const auto& other : custody_.keep(to, std::move(item), now_)) {
         counters_.custody_evicted += number != 0 ? 1 : 0;
         buffers_.release(other.tensors, *sink_);
     }
+}
+
+/// Whoever keeps the frame for this node need not any more.
+void NodeCore::release(const FrameId& frame, const scheduler::Keeper& keeper) {
+    releases_.owe(keeper);
+    const auto seen = seen_.find(frame);
+    if (keeper.number != 0 && seen != seen_.end() && seen->second.again.node == keeper.node)
+        releases_.owe(std::exchange(seen->second.again, {}));
 }
 
 void NodeCore::let_go(const Item& item) {

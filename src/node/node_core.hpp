@@ -49,6 +49,8 @@ public:
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
+    /// In queues, on lanes, without receipt, or as a result without acknowledgement; what is only in custody not.
+    [[nodiscard]] std::set<FrameId> frames_here() const;
 
     void check_invariants() const;
 
@@ -95,6 +97,7 @@ private:
     [[nodiscard]] msg::NodeState state_for(const Link& link);
     void hand_over(const NodeId& to, Item item);
     void let_go(const Item& item);
+    void release(const FrameId& frame, const scheduler::Keeper& keeper);
     void link_lost(const NodeId& peer);
     void take_back(Link& link);
     void recall(const NodeId& lost);
@@ -117,6 +120,7 @@ private:
     [[nodiscard]] uint16_t cut_for(const Item& item) const;
     [[nodiscard]] bool dead(const Item& item) const;
     [[nodiscard]] bool can_compute(const Item& item) const;
+    [[nodiscard]] bool too_old(const Item& item) const;
     // what the policy sees (node_view.cpp)
     void refresh_view();
     void refresh_costs();
@@ -144,7 +148,7 @@ private:
     void settle(const FrameId& frame, FrameState state, const std::string& reason);
     void check_deadlines();
     void update_stop();
-    [[nodiscard]] std::set<FrameId> frames_here() const;
+    [[nodiscard]] bool kept_by(const NodeId& keeper, const FrameId& frame) const;
 
     CoreConfig config_;
     std::unique_ptr<scheduler::Policy> policy_;
@@ -166,8 +170,9 @@ private:
     std::map<NodeId, Link> links_;     ///< one per connected peer
     std::map<JobId, Running> lanes_;   ///< at most config_.lanes
     struct Seen {
-        uint32_t attempt = 0;  ///< the newest
-        int32_t layer = -1;    ///< the furthest of that attempt
+        uint32_t attempt = 0;     ///< the newest
+        int32_t layer = -1;       ///< the furthest of that attempt
+        scheduler::Keeper again;  ///< who keeps it besides, having sent it once more
     };
     std::map<FrameId, Seen> seen_;  ///< work taken, so that nothing is taken twice; bounded
     std::deque<FrameId> seen_order_;
@@ -181,14 +186,12 @@ private:
     bool releases_due_ = false;  ///< those that wait go now, whether there is a message to go with or not
     Usec recent_completion_{0};  ///< of own frames that were sent on, from their last attempt; smoothed
     CoreCounters counters_;
-    uint64_t next_job_ = 1;
-    uint64_t state_sequence_ = 0;
+    uint64_t next_job_ = 1, state_sequence_ = 0;
     Instant states_sent_{}, far_states_sent_{};
     bool state_dirty_ = false;
     uint64_t ring_epoch_ = 0;
     std::map<NodeId, Incarnation> members_;  ///< as of ring_epoch_
-    Instant ring_armed_ = never;
-    Instant link_armed_ = never;
+    Instant ring_armed_ = never, link_armed_ = never;
     bool stopping_ = false, left_ = false, idle_told_ = false;
     Instant stop_deadline_ = never;
     Instant now_{};  ///< this and the next: during on() only

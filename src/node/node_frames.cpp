@@ -33,7 +33,7 @@ bool NodeCore::dead(const Item& item) const {
 
 void NodeCore::finish(const Item& item, const Inference& inference) {
     if (item.frame.source.node == config_.self.id) {
-        releases_.owe(item.keeper);
+        release(item.frame, item.keeper);
         const FrameRecord* record = ledger_.find(item.frame);
         if (record == nullptr) {
             ++ledger_.counts(item.frame.source.stream).late_results;
@@ -58,7 +58,7 @@ void NodeCore::finish(const Item& item, const Inference& inference) {
 
 void NodeCore::give_up(const Item& item, const std::string& reason, bool expired) {
     if (item.frame.source.node == config_.self.id) {
-        releases_.owe(item.keeper);
+        release(item.frame, item.keeper);
         const FrameRecord* record = ledger_.find(item.frame);
         if (record == nullptr || item.attempt < record->attempts) return;
         if (expired) return settle(item.frame, FrameState::dropped, "deadline");
@@ -82,7 +82,7 @@ void NodeCore::send_result(const Item& item, msg::Result result) {
     if (at == unacknowledged_results_.end() && unacknowledged_results_.size() >= results_max)
         at = unacknowledged_results_.begin();
     if (at != unacknowledged_results_.end()) {
-        releases_.owe(at->second.keeper);
+        release(item.frame, at->second.keeper);
         unacknowledged_results_.erase(at);
     }
     unacknowledged_results_.emplace(item.frame, Finished{result, item.keeper});
@@ -120,7 +120,19 @@ std::set<FrameId> NodeCore::frames_here() const {
     for (const auto& [job, running] : lanes_) here.insert(running.item.frame);
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) here.insert(item.frame);
+    for (const auto& [frame, finished] : unacknowledged_results_) here.insert(frame);
     return here;
+}
+
+bool NodeCore::kept_by(const NodeId& keeper, const FrameId& frame) const {
+    bool kept = false;
+    const auto look = [&](const Item& item) { kept |= item.frame == frame && item.keeper.node == keeper; };
+    queues_.each([&](size_t, size_t, const Item& item) { look(item); });
+    for (const auto& [job, running] : lanes_) look(running.item);
+    for (const auto& [peer, link] : links_)
+        for (const auto& [seq, item] : link.unacknowledged()) look(item);
+    const auto finished = unacknowledged_results_.find(frame);
+    return kept || (finished != unacknowledged_results_.end() && finished->second.keeper.node == keeper);
 }
 
 /// A node was lost. What it held is brought back by whoever handed it over, unless that node is lost as well or had no

@@ -38,7 +38,8 @@ bool NodeCore::stale(const msg::Work& work) {
     const auto [at, first] = seen_.try_emplace(work.frame);
     Seen& seen = at->second;
     if (work.attempt < seen.attempt || (work.attempt == seen.attempt && work.layer <= seen.layer)) return true;
-    seen = {work.attempt, work.layer};
+    seen.attempt = work.attempt;
+    seen.layer = work.layer;
     if (first) seen_order_.push_back(work.frame);
     if (seen_order_.size() > seen_max) {
         seen_.erase(seen_order_.front());
@@ -71,7 +72,11 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
     }
     if (stale(work)) {
         ++counters_.work_stale;
-        releases_.owe({e.peer, work.custody});
+        // A keeper that had lost sight of this node took the frame back, and keeps it for this node anew now.
+        scheduler::Keeper let_go_of{e.peer, work.custody};
+        const auto seen = seen_.find(work.frame);
+        if (seen != seen_.end() && kept_by(e.peer, work.frame)) std::swap(seen->second.again, let_go_of);
+        releases_.owe(let_go_of);
         buffers_.release(e.tensors, *sink_);
         return link.owe(ack);
     }
@@ -154,7 +159,7 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
     buffers_.release(e.tensors, *sink_);
     const auto finished = unacknowledged_results_.find(ack.frame);
     if (ack.frame.source.node != e.peer || finished == unacknowledged_results_.end()) return;
-    releases_.owe(finished->second.keeper);
+    release(ack.frame, finished->second.keeper);
     unacknowledged_results_.erase(finished);
 }
 

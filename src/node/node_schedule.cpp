@@ -144,9 +144,11 @@ std::optional<NodeCore::Item> NodeCore::take(size_t row, size_t queue) {
     state_dirty_ = true;
     if (dead(item)) {
         ++counters_.work_stale;
-        releases_.owe(item.keeper);
+        release(item.frame, item.keeper);
     } else if (item.deadline <= now_) {
         give_up(item, "deadline", true);
+    } else if (too_old(item)) {
+        give_up(item, "timeout", false);
     } else {
         return item;
     }
@@ -192,14 +194,21 @@ void NodeCore::start_job(Item item, uint16_t until) {
 }
 
 // A node finishes the model if it is alone, if the frame is back at its source, if it has visited everybody, or if the
-// source comes next. In the last case a node that cannot compute hands the frame back to its source.
+// source comes next. A node that cannot compute hands the frame back to its source then, or passes it on: while a ring
+// forms or changes the members it knows are not all, and somebody behind it may be able to. It gives up only what has
+// been round twice. If it is alone it waits for others.
 bool NodeCore::ends_here(const Item& item) const {
     if (policy_->uses_workers()) return item.frame.source.node != config_.self.id || item.hops > 0;
     const size_t members = ring_.members().size();
-    if (members <= 1) return true;
-    if (item.frame.source.node == config_.self.id) return item.hops > 0;
+    const bool own = item.frame.source.node == config_.self.id;
+    if (members <= 1) return own || can_compute(item);
+    if (own) return item.hops > 0;
     if (*ring_.successor() == item.frame.source.node) return can_compute(item);
-    return item.hops + size_t{1} >= members;
+    return item.hops + size_t{1} >= (can_compute(item) ? members : 2 * members);
+}
+
+bool NodeCore::too_old(const Item& item) const {
+    return item.frame.source.node != config_.self.id && now_ - item.since > config_.frame_timeout;
 }
 
 uint16_t NodeCore::cut_for(const Item& item) const {
@@ -226,7 +235,7 @@ void NodeCore::discard_dead_heads() {
     const auto discard = [&](size_t row, size_t queue) {
         while (!queues_.queue(row, queue).empty()) {
             const Item& head = queues_.queue(row, queue).front();
-            if (!dead(head) && head.deadline > now_) return;
+            if (!dead(head) && head.deadline > now_ && !too_old(head)) return;
             if (take(row, queue)) return;
         }
     };

@@ -26,7 +26,7 @@ class ChaosCommand(unittest.TestCase):
         self.assertGreaterEqual(report["frames"], 6 * report["frames_fewest"])
         self.assertGreaterEqual(report["source_deaths"], 6)
         outcomes = report["completed"] + sum(report["failed"].values()) + sum(report["dropped"].values())
-        self.assertEqual(report["frames"], outcomes + report["abandoned_by_crash"])
+        self.assertEqual(report["frames"], outcomes + report["abandoned"])
 
     def test_several_jobs_give_the_same_figures_as_one(self):
         one, two = (json.loads(chaos("--seeds", "1..40", "--jobs", jobs, "--json").stdout) for jobs in (1, 2))

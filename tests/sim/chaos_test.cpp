@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <iostream>
 #include <set>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -36,6 +37,13 @@ ChaosResult run_seed(const ChaosPlan& plan) {
 
 std::string first_finding(const ChaosResult& result) {
     return result.findings.empty() ? "" : to_text(result.findings.front());
+}
+
+ptrdiff_t starts(const ChaosPlan& plan, size_t node) {
+    return std::count_if(plan.story.steps.begin(), plan.story.steps.end(), [&](const auto& step) {
+        const auto* action = std::get_if<NodeStep>(&step.what);
+        return action != nullptr && action->verb == NodeVerb::start && action->nodes.front() == node;
+    });
 }
 
 uint64_t sum(const std::map<std::string, uint64_t>& reasons) {
@@ -67,9 +75,13 @@ TEST_CASE("seeds with at least 500 frames and 10 faults each have no finding") {
         deaths += result.source_deaths;
     }
     std::cout << "frames " << frames.captured << ", completed " << frames.completed << ", failed " << frames.failed
-              << ", dropped " << frames.dropped << ", abandoned " << frames.abandoned << ", faults " << faults
-              << ", source deaths " << deaths << "\n";
+              << ", dropped " << frames.dropped << ", abandoned " << frames.abandoned << ", told again "
+              << frames.retold << ", faults " << faults << ", source deaths " << deaths << "\n";
+    // Power cuts take the captures of some frames out of their source's journal, and the outcomes of others.
     CHECK(frames.abandoned > 0);
+    CHECK(frames.abandoned < deaths);
+    CHECK(frames.retold > 0);
+    CHECK(frames.failed_reasons[reason_restarted] > deaths);
     CHECK(frames.completed > frames.captured * 9 / 10);
 }
 
@@ -114,6 +126,7 @@ TEST_CASE("plans differ in size, policy, sources and faults, and keep what they 
     std::set<NodeVerb> verbs;
     std::set<WhenFull> when_full;
     size_t relays = 0, deadlines = 0, splits = 0, cuts = 0, losses = 0, layered = 0;
+    size_t early_cameras = 0, late_nodes = 0, late_starts = 0, little_custody = 0, pairs = 0;
     for (uint64_t seed = 1; seed <= 300; ++seed) {
         CAPTURE(seed);
         const auto plan = chaos_plan(seed);
@@ -123,6 +136,13 @@ TEST_CASE("plans differ in size, policy, sources and faults, and keep what they 
         sizes.insert(plan.nodes.size());
         policies.insert(plan.nodes.front().policy);
         layered += plan.nodes.front().policy == PolicyKind::layered ? 1 : 0;
+        early_cameras += plan.cameras_from == Usec{0} ? 1 : 0;
+        late_nodes += plan.late.size();
+        for (const size_t node : plan.late) {
+            CHECK(std::count(plan.story.seeds.begin(), plan.story.seeds.end(), node) == 0);
+            late_starts += starts(plan, node) > 0 ? 1 : 0;  // otherwise the mending starts it
+        }
+        little_custody += plan.nodes.front().custody_bytes < 1'000'000 ? 1 : 0;
         size_t sources = 0;
         for (const auto& node : plan.nodes) {
             sources += node.sources.size();
@@ -136,7 +156,7 @@ TEST_CASE("plans differ in size, policy, sources and faults, and keep what they 
         CHECK(sources >= 1);
         CHECK(sources <= 4);
         sources_seen.insert(sources);
-        Usec last{0};
+        Usec last{0}, lost_at{-1};
         bool source_crash = false;
         for (const auto& step : plan.story.steps) {
             CHECK(step.at >= last);
@@ -150,6 +170,8 @@ TEST_CASE("plans differ in size, policy, sources and faults, and keep what they 
             }
             if (const auto* action = std::get_if<NodeStep>(&step.what)) {
                 verbs.insert(action->verb);
+                const bool loss = action->verb == NodeVerb::crash || action->verb == NodeVerb::vanish;
+                pairs += loss && std::exchange(lost_at, loss ? step.at : lost_at) == step.at ? 1 : 0;
                 source_crash |= action->verb == NodeVerb::crash && !plan.nodes[action->nodes.front()].sources.empty();
             }
         }
@@ -163,6 +185,9 @@ TEST_CASE("plans differ in size, policy, sources and faults, and keep what they 
     CHECK(verbs.size() == 7);
     CHECK(when_full.size() == 3);
     CHECK(std::min({relays, deadlines, splits, cuts, losses}) > 30);
+    CHECK(std::min({early_cameras, late_nodes, little_custody, pairs}) > 30);
+    CHECK(early_cameras < 150);
+    CHECK(late_starts > late_nodes * 3 / 4);
 }
 
 TEST_CASE("a plan is told as the cluster, then its faults in order") {

@@ -2,6 +2,8 @@
 // says what is wrong in words, and is silent when nothing is.
 #include "sim/cluster_checks.hpp"
 
+#include <functional>
+
 #include <doctest/doctest.h>
 
 using namespace eddy;
@@ -153,4 +155,99 @@ TEST_CASE("what is thrown away as stale, refused, or has no receipt is not taken
     CHECK(!taken.handled(0, work(4, 7), 1));
     taken.receipt(0, receipt(5));
     CHECK(taken.handled(0, work(5, 7), 1));
+}
+
+namespace {
+
+/// A source and two devices behind it, all of them busy. Told of the first two only, a checker misses what the third
+/// one has.
+struct Three {
+    std::vector<NodeModel> nodes{3};
+    Simulation sim{5, even_profile(10, 100ms, 20'000), {}};
+    explicit Three(uint64_t custody_bytes = uint64_t{128} << 20) {
+        SourceModel camera;
+        camera.name = "camera";
+        camera.rate_per_s = 40;
+        camera.frames = 400;
+        nodes[0].sources = {camera};
+        for (size_t i = 0; i < nodes.size(); ++i) {
+            nodes[i].name = std::string(1, static_cast<char>('a' + i));
+            nodes[i].id = evenly_spaced_id(i, nodes.size());
+            nodes[i].custody_bytes = custody_bytes;
+            nodes[i].policy = PolicyKind::layered;
+            sim.add(nodes[i]);
+        }
+        for (size_t i = 0; i < nodes.size(); ++i) sim.start(i);
+    }
+    [[nodiscard]] std::vector<NodeModel> without_last() const { return {nodes[0], nodes[1]}; }
+    /// Instants at which a frame would be taken by the loss of b, for somebody who does not see c.
+    size_t losses(const std::function<void(KeptFrames&)>& before = [](KeptFrames&) {}) {
+        size_t found = 0;
+        for (int i = 0; i < 100; ++i) {
+            sim.run_for(50ms);
+            CHECK(!KeptFrames().ended(sim, 1, nodes));
+            KeptFrames kept;
+            before(kept);
+            const auto problem = kept.ended(sim, 1, without_last());
+            found += problem ? 1 : 0;
+            if (problem) CHECK(problem->find("any more, though only b was lost") != std::string::npos);
+        }
+        return found;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("one loss takes no frame with it, and a frame that nobody has any more is noticed") {
+    Three three;
+    CHECK(three.losses() > 10);
+}
+
+TEST_CASE("frames may be gone when two were lost in their time, were given up, or there is no room to keep them") {
+    SUBCASE("two losses") {
+        Three three;
+        const auto lose_another = [&](KeptFrames& kept) { (void)kept.ended(three.sim, 2, three.nodes); };
+        CHECK(three.losses(lose_another) == 0);
+    }
+    SUBCASE("given up, and the source told") {
+        for (const char* failure : {"", "refused"}) {
+            Three three;
+            const auto give_up = [&](KeptFrames& kept) {
+                for (const auto& [k, record] : three.sim.core(0).ledger().open(StreamId{0})) {
+                    msg::Result result;
+                    result.frame = three.sim.core(0).ledger().id(StreamId{0}, k);
+                    result.attempt = record.attempts;
+                    result.failure = failure;
+                    kept.sent(result);
+                    result.attempt += 1;  // which has nothing to do with this one
+                    kept.sent(result);
+                }
+            };
+            CHECK((three.losses(give_up) == 0) == !std::string(failure).empty());
+        }
+    }
+    SUBCASE("no room") { CHECK(Three(0).losses() == 0); }
+    SUBCASE("little room, once something was let go") { CHECK(Three(41'000).losses() < 10); }
+}
+
+TEST_CASE("what somebody has, in whatever form, is had") {
+    Three three;
+    three.sim.run_for(5s);
+    const auto had = frames_had(three.sim, 3, 3);
+    size_t away = 0;
+    for (const auto& [k, record] : three.sim.core(0).ledger().open(StreamId{0})) {
+        if (record.attempts == 0) continue;
+        ++away;
+        CHECK(had.count(three.sim.core(0).ledger().id(StreamId{0}, k)) == 1);
+    }
+    CHECK(away > 3);
+    CHECK(frames_had(three.sim, 0, 3).empty());
+    const auto held = three.sim.core(2).frames_here();
+    REQUIRE(!held.empty());
+    bool missed = false;
+    const auto others = frames_had(three.sim, 2, 2);
+    const auto first_only = frames_had(three.sim, 3, 2);
+    CHECK(others == first_only);
+    for (const auto& frame : held) missed |= frames_had(three.sim, 1, 3).count(frame) == 0;
+    CHECK(missed);
 }

@@ -40,6 +40,16 @@ struct Book : FrameBook {
     }
 };
 
+/// A core's own ledger of a later life, which has captured nothing itself.
+struct Ledger : node::FrameLedger {
+    explicit Ledger(uint64_t life)
+        : node::FrameLedger(node_id(1), Incarnation{life}, std::vector<node::StreamConfig>(1)) {}
+    void tell_restarted(uint64_t k) {
+        eddy::testing::RecordingSink sink;
+        recover(StreamId{0}, {journal::Unfinished{k, Incarnation{1}, true}}, at, sink);
+    }
+};
+
 }  // namespace
 
 TEST_CASE("a history in which every frame has one outcome of a known kind has no mistake") {
@@ -99,17 +109,125 @@ TEST_CASE("the end of one node leaves the frames of others open") {
     CHECK(rule(book.ended(7, false)) == "none");  // which never ran
 }
 
-TEST_CASE("a later life may say that an abandoned frame's source restarted, once, and nothing else") {
+TEST_CASE("the next life says of an abandoned frame that its source restarted, once, and nothing else") {
     Book book;
     CHECK(rule(book.ended(0, false)) == "none");
     book.started(0, Incarnation{2}, 1);
-    CHECK(rule(book.captured(0, frame(0, 2), at)) == "none");
+    CHECK(rule(book.captured(0, frame(3, 2), at)) == "none");
     CHECK(rule(book.settled(0, frame(0), failed(reason_restarted))) == "none");
     CHECK(book.totals().abandoned == 2);
     CHECK(book.totals().failed_reasons.at(reason_restarted) == 1);
     CHECK(rule(book.settled(0, frame(0), failed(reason_restarted))) == "DeliveredOnce");
     CHECK(rule(book.settled(0, frame(1), completed())) == "KnownReason");
-    CHECK(rule(book.settled(0, frame(0, 2), failed(reason_restarted))) == "KnownReason");
+    CHECK(rule(book.settled(0, frame(3, 2), failed(reason_restarted))) == "KnownReason");
+}
+
+TEST_CASE("a next life that keeps silent about frames which were open has lost them") {
+    Book book;
+    CHECK(rule(book.settled(0, frame(1), completed())) == "none");
+    CHECK(rule(book.ended(0, false)) == "none");
+    book.started(0, Incarnation{2}, 1);
+    Ledger ledger(2);
+    const auto wrong = book.compare(0, ledger);
+    CHECK(rule(wrong) == "NothingLost");
+    CHECK(wrong->text.find("frame 0 was open when its source died") != std::string::npos);
+    ledger.tell_restarted(0);
+    CHECK(rule(book.settled(0, frame(0), failed(reason_restarted))) == "none");
+    CHECK(rule(book.compare(0, ledger)) == "NothingLost");
+    ledger.tell_restarted(2);
+    CHECK(rule(book.settled(0, frame(2), failed(reason_restarted))) == "none");
+    CHECK(rule(book.compare(0, ledger)) == "none");  // this life's ledger has them as captured and failed
+}
+
+TEST_CASE("a number that an earlier life gave out is not given out again") {
+    Book book;
+    CHECK(rule(book.ended(0, false)) == "none");
+    book.started(0, Incarnation{2}, 1);
+    CHECK(rule(book.captured(0, frame(2, 2), at)) == "NumbersRise");
+    CHECK(rule(book.captured(0, frame(3, 2), at)) == "none");
+    CHECK(rule(book.settled(0, frame(1, 2), dropped("capture_queue_full"))) == "NumbersRise");
+}
+
+TEST_CASE("the journal must say what all lives of a source had") {
+    Book book;
+    journal::Books books;
+    const StreamId stream{0};
+    const auto write = [&](const journal::Entry& entry) { REQUIRE(books.apply(entry)); };
+    CHECK(rule(book.compare(0, books)) == "SumsBalance");  // it does not know the stream
+    write(journal::Counts{stream, "camera", 0, {}});
+    write(journal::Life{Incarnation{1}});
+    for (uint64_t k = 0; k < 3; ++k) write(journal::Captured{stream, k});
+    CHECK(rule(book.compare(0, books)) == "none");
+    CHECK(rule(book.settled(0, frame(0), completed())) == "none");
+    const auto wrong = book.compare(0, books);
+    CHECK(rule(wrong) == "SumsBalance");
+    CHECK(
+        wrong->text ==
+        "the journal of stream 0 says 3 captured, 0 completed, 0 failed, 0 dropped, 3 open; its lives had 3 captured, "
+        "1 completed, 0 failed, 0 dropped, 2 open");
+    write(journal::Settled{stream, 0, FrameState::completed});
+    CHECK(rule(book.compare(0, books)) == "none");
+    CHECK(rule(book.settled(0, frame(3), dropped("capture_queue_full"))) == "none");
+    CHECK(rule(book.compare(0, books)) == "SumsBalance");
+    write(journal::Missed{stream, 1});
+    CHECK(rule(book.compare(0, books)) == "none");
+    CHECK(rule(book.ended(0, false)) == "none");
+    book.started(0, Incarnation{2}, 1);
+    CHECK(rule(book.compare(0, books)) == "none");
+    CHECK(rule(book.settled(0, frame(1), failed(reason_restarted))) == "none");
+    CHECK(rule(book.compare(0, books)) == "SumsBalance");
+    write(journal::Settled{stream, 1, FrameState::failed});
+    CHECK(rule(book.compare(0, books)) == "none");
+    CHECK(rule(book.compare(7, books)) == "none");  // which has no streams
+}
+
+TEST_CASE("what a power cut took out of the journal may stay abandoned, or be told again, and nothing else may") {
+    Book book;  // frames 0, 1, 2
+    CHECK(rule(book.settled(0, frame(1), completed())) == "none");
+    CHECK(rule(book.settled(0, frame(3), dropped("capture_queue_full"))) == "none");
+    CHECK(rule(book.ended(0, false)) == "none");
+    const std::vector<journal::Entry> lost{journal::Captured{StreamId{0}, 2},
+                                           journal::Settled{StreamId{0}, 1, FrameState::completed},
+                                           journal::Missed{StreamId{0}, 1}};
+    book.power_cut(0, node_id(1), Incarnation{1}, lost);
+    book.started(0, Incarnation{2}, 1);
+    journal::Books books;
+    for (const journal::Entry& entry :
+         std::vector<journal::Entry>{journal::Counts{StreamId{0}, "camera", 0, {}}, journal::Life{Incarnation{1}},
+                                     journal::Captured{StreamId{0}, 0}, journal::Captured{StreamId{0}, 1}})
+        REQUIRE(books.apply(entry));
+    CHECK(rule(book.compare(0, books)) == "none");
+    Ledger ledger(2);
+    CHECK(rule(book.compare(0, ledger)) == "NothingLost");  // frame 0 was not lost
+    for (const uint64_t k : {0, 1}) {
+        CHECK(rule(book.settled(0, frame(k), failed(reason_restarted))) == "none");
+        REQUIRE(books.apply(journal::Settled{StreamId{0}, k, FrameState::failed}));
+        ledger.tell_restarted(k);
+    }
+    CHECK(rule(book.compare(0, ledger)) == "none");
+    CHECK(rule(book.compare(0, books)) == "none");
+    CHECK(rule(book.settled(0, frame(1), failed(reason_restarted))) == "DeliveredOnce");
+    CHECK(book.totals().retold == 1);
+    CHECK(book.totals().abandoned == 1);
+    CHECK(book.totals().completed == 1);
+    CHECK(book.totals().failed == 1);
+    CHECK(book.totals().lost == 0);
+    CHECK(rule(book.settled(0, frame(2), failed(reason_restarted))) == "KnownFrame");  // no journal had it
+}
+
+TEST_CASE("a power cut soon after a restart has the next life tell once more what this one had told") {
+    Book book;
+    CHECK(rule(book.ended(0, false)) == "none");
+    book.started(0, Incarnation{2}, 1);
+    for (uint64_t k = 0; k < 3; ++k) CHECK(rule(book.settled(0, frame(k), failed(reason_restarted))) == "none");
+    CHECK(rule(book.ended(0, false)) == "none");
+    const std::vector<journal::Entry> lost{journal::Settled{StreamId{0}, 2, FrameState::failed}};
+    book.power_cut(0, node_id(1), Incarnation{2}, lost);
+    book.started(0, Incarnation{3}, 1);
+    CHECK(rule(book.settled(0, frame(1), failed(reason_restarted))) == "DeliveredOnce");
+    CHECK(rule(book.settled(0, frame(2), failed(reason_restarted))) == "none");
+    CHECK(book.totals().retold == 1);
+    CHECK(book.totals().failed == 3);
 }
 
 TEST_CASE("frames nobody captured, or captured twice, or settled elsewhere, are not known") {

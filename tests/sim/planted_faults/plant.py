@@ -52,6 +52,29 @@ BUGS = {
                               "            outcome.inference = result.inference;\n"
                               "            sink_->deliver(result.frame, outcome);\n"
                               "        }"),
+    # Whoever takes a frame over says at once that nobody else need keep it.
+    "custody_released_on_receipt": ("src/node/node_messages.cpp", "item.keeper = {e.peer, work.custody};",
+                                    "releases_.owe({e.peer, work.custody});"),
+    # Whoever has finished a frame does not wait for its source to have the result.
+    "custody_released_with_result": ("src/node/node_frames.cpp",
+                                     "unacknowledged_results_.emplace(item.frame, Finished{result, item.keeper});",
+                                     "releases_.owe(item.keeper);\n"
+                                     "    unacknowledged_results_.emplace(item.frame, Finished{result, {}});"),
+    # What was handed over is not kept.
+    "custody_not_kept": ("src/node/node_core.cpp", "if (dead(item)) item.custody = 0;", "item.custody = 0;"),
+    # What the lost node had is thrown away instead of queued again.
+    "custody_not_queued_again": ("src/node/node_core.cpp", "++counters_.custody_returned;",
+                                 "if (custody_.bytes_max() > 0) { buffers_.release(item->tensors, *sink_); continue; }"),
+    # A next life does not tell what became of the frames of the last one.
+    "unfinished_not_told": ("src/node/frame_ledger.cpp", "sink.deliver({{self_, stream}, frame.life, frame.k}, outcome);",
+                            ""),
+    # Numbers are used that the journal does not know of.
+    "numbers_not_reserved": ("src/node/frame_ledger.cpp", "sink.persist(journal::Reserved{stream, book.reserved});", ""),
+    # A dropped frame is open for the journal.
+    "drop_not_journalled": ("src/node/frame_ledger.cpp",
+                            "sink.persist(journal::Settled{frame.source.stream, frame.k, outcome.state});",
+                            "if (outcome.state != FrameState::dropped)\n"
+                            "        sink.persist(journal::Settled{frame.source.stream, frame.k, outcome.state});"),
     # A failed frame is counted among the dropped.
     "failure_miscounted": ("src/node/frame_ledger.cpp", "case FrameState::failed: ++book.counts.failed; break;",
                            "case FrameState::failed: ++book.counts.dropped; break;"),

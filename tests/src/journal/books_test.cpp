@@ -166,3 +166,25 @@ TEST_CASE("numbers that may have been reserved by lost entries are skipped, and 
     books.skip_numbers(UINT64_MAX);
     CHECK(books.streams().at(0).below == numbers_max);
 }
+
+TEST_CASE("a life may give out a block of numbers that are reserved before its first entry") {
+    Books found;
+    for (const Entry& entry :
+         std::vector<Entry>{Counts{StreamId{0}, "gate", 10, {}}, Counts{StreamId{1}, "yard", 7, {}}})
+        REQUIRE(found.apply(entry));
+    std::vector<std::string> forgotten;
+    Books books = found.next_life({"gate"}, Incarnation{2}, forgotten);
+    books.reserve_ahead(1);
+    CHECK(books.streams().at(0).next == 10);
+    CHECK(books.streams().at(0).below == 10 + numbers_block);
+    CHECK(books.streams().at(1).below == 7);  // no stream of this life
+    books.reserve_ahead(9);
+    CHECK(books.streams().at(0).below == 10 + numbers_block);
+    CHECK(books.streams().at(1).below == 7 + numbers_block);
+    books.give_back_numbers();
+    CHECK(books.streams().at(0).below == 10);
+    books.skip_numbers(numbers_max);
+    Books last = books.next_life({"gate"}, Incarnation{3}, forgotten);
+    last.reserve_ahead(1);
+    CHECK(last.streams().at(0).below == numbers_max);
+}

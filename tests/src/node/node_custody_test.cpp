@@ -100,6 +100,50 @@ TEST_CASE("a copy is not taken, and whoever sent it need not keep it") {
     CHECK(world.works().size() == 1);
 }
 
+TEST_CASE("a keeper that took a frame back and sends it again keeps it anew, until the frame has gone on from here") {
+    Chain world;
+    world.join();
+    const auto again = [&](uint64_t number) {
+        auto copy = world.work(far_source, 0, ++world.sent[before]);
+        copy.custody = number;
+        world.say(before, copy, {world.tensor()});
+        world.tick(50);
+    };
+    bool finished = false;
+    SUBCASE("while it has no receipt") { world.give(0); }
+    SUBCASE("while it waits for the link") {
+        world.give(1);
+        world.give(0);
+    }
+    SUBCASE("while it is computed, and its source has no result") {
+        world.give(0, before, 3, false);
+        REQUIRE(world.sink.jobs.size() == 1);
+        finished = true;
+    }
+    again(77);
+    CHECK(world.core->counters().work_stale == 1);
+    CHECK(world.released_to(before).empty());
+    again(78);  // and once more
+    CHECK(world.released_to(before) == std::vector<uint64_t>{77});
+    if (finished) {
+        world.computed(0, true);
+        again(79);
+        CHECK(world.released_to(before) == std::vector<uint64_t>{77, 78});
+        world.peer_up(far_source);
+        world.say(far_source, msg::ResultAck{world.work(far_source, 0, 0).frame});
+        world.tick(50);
+        CHECK(world.released_to(before) == std::vector<uint64_t>{77, 78, world.number_of(0), 79});
+        return;
+    }
+    for (int i = 0; i < 2; ++i) world.accept();
+    world.tick(50);
+    auto released = world.released_to(before);
+    std::erase(released, world.number_of(1));
+    CHECK(released == std::vector<uint64_t>{77, world.number_of(0), 78});
+    again(79);  // it has gone on: nobody keeps what is thrown away
+    CHECK(world.released_to(before).back() == 79);
+}
+
 TEST_CASE("a frame that was further elsewhere, or is tried again, is no copy") {
     Chain world;
     world.join();

@@ -208,3 +208,45 @@ TEST_CASE("work that comes after the leave is refused, so that its sender goes r
     CHECK_FALSE(acks.back().second.accepted);
     CHECK(acks.back().second.released.empty());
 }
+
+TEST_CASE("a frame of another model that has visited everybody known is passed on, and given up after two rounds") {
+    Chain world;
+    world.join();
+    auto made = world.work(far_source, 0, ++world.sent[before]);
+    made.chain_hash.bytes[0] = 99;
+    bool passed_on = true;
+    SUBCASE("one round") { made.hops = 2; }
+    SUBCASE("nearly two") { made.hops = 4; }
+    SUBCASE("two") {
+        made.hops = 5;
+        passed_on = false;
+    }
+    world.say(before, made, {world.tensor()});
+    CHECK(world.works().size() == (passed_on ? 1 : 0));
+    CHECK(world.core->counters().results_sent == (passed_on ? 0 : 1));
+}
+
+TEST_CASE("a node that is alone keeps what it cannot compute for a ring to come, but not for ever") {
+    Chain world;
+    world.begin();
+    world.peer_up(before);
+    world.oracle.remove(before);
+    world.say(before, msg::Leave{});
+    REQUIRE(world.core->ring().members().size() == 1);
+    world.give(0);
+    CHECK(world.waiting() == 1);
+    CHECK(world.core->counters().results_sent == 0);
+    SUBCASE("the ring comes") {
+        world.peer_up(after);
+        CHECK(world.works().size() == 1);
+        CHECK(world.waiting() == 0);
+    }
+    SUBCASE("the ring does not come") {
+        world.tick(to_ms(world.config.frame_timeout));
+        CHECK(world.waiting() == 1);
+        world.tick(1);
+        CHECK(world.waiting() == 0);
+        CHECK(world.core->counters().results_sent == 1);
+        CHECK(world.core->buffered_bytes() == 0);
+    }
+}
