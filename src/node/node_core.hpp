@@ -90,6 +90,7 @@ private:
     [[nodiscard]] std::optional<std::string> objection(const ev::Received& e, const msg::Work& work) const;
     [[nodiscard]] bool stale(const msg::Work& work);
     void grant_credits();
+    [[nodiscard]] uint32_t taken_frames_max() const;
     void send_states();
     [[nodiscard]] msg::NodeState state_for(const Link& link);
     void hand_over(const NodeId& to, Item item);
