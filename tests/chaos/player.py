@@ -83,8 +83,10 @@ class Player:
 
     def _strike(self, fault):
         name = fault.victim
-        if self.cluster.devices[name].node is None or name in self.leaving:
-            return self._at(self._now() + TICK_S, lambda: self._strike(fault))  # it is not back yet from the last one
+        # One that is not back yet from its last fault is struck later. Who loads its libraries yet cannot be asked.
+        node = self.cluster.devices[name].node
+        if node is None or name in self.leaving or (fault.kind == "leave" and node.status() is None):
+            return self._at(self._now() + TICK_S, lambda: self._strike(fault))
         self.say(str(fault))
         self.struck.append((time.time(), fault))
         back = {"kill": self._start_again, "stop": self.cluster.go_on, "cut": self.cluster.mend}
