@@ -27,6 +27,9 @@ bool NodeCore::dead(const Item& item) const {
         const auto it = open.find(item.frame.k);
         return it == open.end() || item.attempt < it->second.attempts;
     }
+    // Of a life that has ended nobody waits for a result: the next one has told the frame as failed.
+    const auto source = members_.find(item.frame.source.node);
+    if (source != members_.end() && item.frame.incarnation < source->second) return true;
     const auto it = seen_.find(item.frame);
     return it != seen_.end() && item.attempt < it->second.attempt;
 }

@@ -19,7 +19,7 @@ def _run(*words, check=True):
     return ended.stdout
 
 
-def _why_not():
+def why_not():
     """Why no network can be made here, or nothing."""
     if os.geteuid() != 0:
         return "network namespaces need root"
@@ -32,9 +32,12 @@ def _why_not():
         return f"network namespaces cannot be made here: {error}"
 
 
+def namespaces():
+    return [line.split()[0] for line in _run("ip", "netns", "list").splitlines() if line.strip()]
+
+
 def _remove_leftovers():
-    for line in _run("ip", "netns", "list").splitlines():
-        name = line.split()[0]
+    for name in namespaces():
         parts = name.split("-")
         if parts[0] == "eddy" and len(parts) > 2 and parts[1].isdigit() and not os.path.exists(f"/proc/{parts[1]}"):
             _run("ip", "netns", "del", name, check=False)
@@ -106,7 +109,7 @@ class Network:
 
 def network_for(test, devices):
     """A network that goes with the test; where none can be made the test is skipped."""
-    if why := _why_not():
+    if why := why_not():
         raise unittest.SkipTest(why)
     network = Network(devices)
     test.addCleanup(network.close)

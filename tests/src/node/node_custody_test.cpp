@@ -245,6 +245,31 @@ TEST_CASE("a neighbour in a later life has nothing any more of what the earlier 
     CHECK(world.works()[1].seq == 1);
 }
 
+TEST_CASE("frames of a life that has ended are worked on no more, and need not be kept") {
+    Chain world;
+    world.join();
+    for (const uint64_t k : {0, 1}) world.give(k, before, 1, false, after);
+    REQUIRE(world.sink.jobs.size() == 1);
+    world.on(ev::PeerDown{node_id(after), after, "reset"});
+    SUBCASE("a later life: 1 waits no longer") {
+        world.on(ev::PeerUp{member(after, 2), after});
+        world.settle_ring();
+        world.tick(50);
+        CHECK(world.core->counters().work_stale == 1);
+        world.computed(0, true);
+        CHECK(world.sink.jobs.size() == 1);
+        world.tick(50);
+        CHECK(world.released_to(before) == std::vector<uint64_t>{world.number_of(1)});
+    }
+    SUBCASE("the same life: its connection only broke") {
+        world.on(ev::PeerUp{member(after, 1), after});
+        world.settle_ring();
+        world.tick(50);
+        world.computed(0, true);
+        CHECK(world.sink.jobs.size() == 2);
+    }
+}
+
 TEST_CASE("who left may still finish what it has; when its connection ends, the rest comes back") {
     Chain world;
     world.join();
