@@ -55,6 +55,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
         return sink_->disconnect(e.peer, "it sent work out of sequence or beyond its credit");
     }
     link.on_work(work);
+    link.fed(now_);
     ++counters_.work_received;
     state_dirty_ = true;
     msg::Ack ack{work.seq, e.bytes, e.first_byte.time_since_epoch(), e.last_byte.time_since_epoch(), true, {}};
@@ -98,14 +99,18 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
 void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
     buffers_.release(e.tensors, *sink_);
     Link& link = links_.at(e.peer);
+    const auto pace = link.progress().pace();
+    link.progress().on_receipt(ack.seq, std::max(Usec{0}, ack.last_byte - ack.first_byte), now_);
     auto receipt = link.on_ack(ack);
-    if (&link == successor_link())
-        for (const auto& credit : ack.credits)
-            if (const auto row = queues_.find(credit.source))
-                queues_.board().rows[*row].credit = link.has_credit(credit.source);
+    for (const auto& credit : ack.credits)
+        if (const auto row = queues_.find(credit.source); row && way_ && next_for(credit.source.node) == e.peer)
+            queues_.board().rows[*row].credit = link.has_credit(credit.source);
     for (auto& item : receipt.accepted) hand_over(e.peer, std::move(item));
-    for (const uint64_t number : ack.released)
+    for (const uint64_t number : ack.released) {
+        link.progress().on_released(now_ - custody_.since(e.peer, number).value_or(now_), now_);
         if (const auto item = custody_.release(e.peer, number)) buffers_.release(item->tensors, *sink_);
+    }
+    turned(e.peer, link, pace);
     if (!receipt.refused) return;
     ++counters_.work_refused;
     Item item = std::move(*receipt.refused);
@@ -121,7 +126,7 @@ void NodeCore::receive(const ev::Received& e, const msg::NodeState& state) {
     buffers_.release(e.tensors, *sink_);
     Link& link = links_.at(e.peer);
     const bool first = !link.state_known();
-    if (!link.on_state(state, now_) || &link != successor_link()) return;
+    if (!link.on_state(state, now_) || &link != next_link()) return;
     view_dirty_ = true;
     if (first) refresh_costs();
 }
@@ -158,7 +163,7 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
     unacknowledged_results_.erase(finished);
 }
 
-// A source's free slots are granted to whoever feeds it now; what is granted is taken, so that the queue's bound holds
+// A source's free slots are granted to whoever feeds it now (the predecessor, or who routes around that one); what is granted is taken, so that the queue's bound holds
 // whatever the neighbour does with it. A former predecessor keeps what it was given, at most credit_window: it would
 // otherwise hold back its successor for ever.
 void NodeCore::grant_credits() {
@@ -172,7 +177,8 @@ void NodeCore::grant_credits() {
         std::vector<Link*> feeders;
         uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
         for (auto& [peer, link] : links_) {
-            if (!link.feeds(source) || (!policy_->uses_workers() && ring_.predecessor() != peer)) continue;
+            const bool may = policy_->uses_workers() || ring_.predecessor() == peer || link.fed_lately(now_);
+            if (!link.feeds(source) || !may) continue;
             taken += link.outstanding(source);
             feeders.push_back(&link);
         }
