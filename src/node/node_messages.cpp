@@ -100,7 +100,8 @@ void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
     buffers_.release(e.tensors, *sink_);
     Link& link = links_.at(e.peer);
     const auto pace = link.progress().pace();
-    link.progress().on_receipt(ack.seq, std::max(Usec{0}, ack.last_byte - ack.first_byte), now_);
+    const Usec span = std::max(Usec{0}, ack.last_byte - ack.first_byte);
+    if (!policy_->uses_workers()) link.progress().on_receipt(ack.seq, span, now_);
     auto receipt = link.on_ack(ack);
     for (const auto& credit : ack.credits)
         if (const auto row = queues_.find(credit.source); row && way_ && next_for(credit.source.node) == e.peer)
@@ -163,9 +164,10 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
     unacknowledged_results_.erase(finished);
 }
 
-// A source's free slots are granted to whoever feeds it now (the predecessor, or who routes around that one); what is granted is taken, so that the queue's bound holds
-// whatever the neighbour does with it. A former predecessor keeps what it was given, at most credit_window: it would
-// otherwise hold back its successor for ever.
+// A source's free slots are granted to whoever feeds it now, the predecessor first, then who routes around it (half as
+// much at a time); what is granted is taken, so that the queue's bound holds whatever the neighbour does with it. Who
+// sent nothing lately keeps what it was given, at most credit_window, and it does not count: a former predecessor, or one
+// that stands still, would otherwise hold back the others for ever.
 void NodeCore::grant_credits() {
     // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
     const uint64_t source_frames =
@@ -174,19 +176,22 @@ void NodeCore::grant_credits() {
     const bool grants = !left_ && !(stopping_ && ledger_.open_frames() == 0);
     for (size_t row = 0; grants && row < queues_.board().rows.size(); ++row) {
         const SourceId source = queues_.board().rows[row].source;
-        std::vector<Link*> feeders;
+        std::vector<std::pair<Link*, uint64_t>> feeders;  // and what each may have
         uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
         for (auto& [peer, link] : links_) {
-            const bool may = policy_->uses_workers() || ring_.predecessor() == peer || link.fed_lately(now_);
-            if (!link.feeds(source) || !may) continue;
-            taken += link.outstanding(source);
-            feeders.push_back(&link);
+            if (!link.feeds(source)) continue;
+            const bool before = ring_.predecessor() == peer;
+            const bool anyone = policy_->uses_workers();
+            if (!before && !anyone && !link.fed_lately(now_)) continue;
+            if (anyone || link.fed_lately(now_)) taken += link.outstanding(source);
+            feeders.emplace(before && !anyone ? feeders.begin() : feeders.end(), &link,
+                            before || anyone ? credit_window : credit_window / 2);
         }
         if (feeders.empty()) continue;
         for (const auto& [job, running] : lanes_)  // what has layers left comes back to a queue
             if (running.item.frame.source == source && running.units.last < costs_.layers()) ++taken;
-        for (Link* link : feeders)
-            for (; taken < source_frames && link->outstanding(source) < credit_window; ++taken) link->grant(source, 1);
+        for (const auto& [link, most] : feeders)
+            for (; taken < source_frames && link->outstanding(source) < most; ++taken) link->grant(source, 1);
     }
     // What need not be kept goes with a receipt, and does not wait long for one.
     const bool at_once = releases_due_ || stopping_;

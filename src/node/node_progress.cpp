@@ -21,9 +21,10 @@ void NodeCore::watch_neighbours() {
     if (policy_->uses_workers()) return;  // frames go to whoever is free, and several at a time share this node's card
     for (auto& [peer, link] : links_) {
         const auto before = link.progress().pace();
-        // What is finished waits for its source to say so, however long that is away.
-        link.progress().look(
-            custody_.oldest(peer, [&](const Item& item) { return ring_.is_member(item.frame.source.node); }), now_);
+        // How long a frame may rest behind others only policies with cuts promise. What is finished waits for its
+        // source to say so, however long that is away.
+        const auto counts = [&](const Item& item) { return ring_.is_member(item.frame.source.node); };
+        link.progress().look(policy_->uses_cuts() ? custody_.oldest(peer, counts) : std::nullopt, now_);
         turned(peer, link, before);
     }
 }
