@@ -47,6 +47,7 @@ public:
     [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }  ///< what the policy sees
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;  ///< as last reported; 0: unknown, or none
     [[nodiscard]] const Link* link(const NodeId& peer) const;                ///< nullptr: not connected
+    [[nodiscard]] std::optional<NodeId> next_hop() const { return way_; }    ///< of frames; policies without workers
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
