@@ -95,7 +95,8 @@ bool Fabric::reaches(size_t from, size_t to) const {
 }
 
 void Fabric::set_bandwidth(size_t from, size_t to, double bytes_per_s) {
-    wires_.set_width(static_cast<uint32_t>(from), static_cast<uint32_t>(to), bytes_per_s);
+    wires_.change_width(static_cast<uint32_t>(from), static_cast<uint32_t>(to), bytes_per_s, now_);
+    watch_wire();
 }
 
 void Fabric::set_network_card(size_t node, double out_bytes_per_s, double in_bytes_per_s) {

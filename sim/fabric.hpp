@@ -64,7 +64,7 @@ public:
     void cut_one_way(size_t from, size_t to);
     void heal();
     void set_network(const NetworkFaults& network) { network_ = network; }
-    /// Of messages that have bytes: per direction of a pair, all or one.
+    /// Of messages that have bytes: per direction of a pair, all (before anything is sent) or one (at any time).
     void set_bandwidth(double bytes_per_s) { wires_.set_width(bytes_per_s); }
     void set_bandwidth(size_t from, size_t to, double bytes_per_s);
     /// All that a machine sends, and all that it receives, goes through its network card: unlimited, unless it is set.

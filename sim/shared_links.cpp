@@ -34,6 +34,12 @@ void SharedLinks::set_width(uint32_t from, uint32_t to, double bytes_per_s) {
     resources_[pair(from, to)].width = bytes_per_s;
 }
 
+void SharedLinks::change_width(uint32_t from, uint32_t to, double bytes_per_s, Instant now) {
+    advance(now);
+    set_width(from, to, bytes_per_s);
+    deal_out(now);
+}
+
 void SharedLinks::set_card(uint32_t device, double out_bytes_per_s, double in_bytes_per_s) {
     EDDY_ASSERT(out_bytes_per_s > 0 && in_bytes_per_s > 0);
     resources_[card(cards_out_, device)].width = out_bytes_per_s;

@@ -24,6 +24,8 @@ public:
     /// Widths are above 0; transmissions that go on are not regarded.
     void set_width(double bytes_per_s) { width_ = bytes_per_s; }
     void set_width(uint32_t from, uint32_t to, double bytes_per_s);
+    /// What goes on goes on at the new width.
+    void change_width(uint32_t from, uint32_t to, double bytes_per_s, Instant now);
     void set_card(uint32_t device, double out_bytes_per_s, double in_bytes_per_s);
 
     /// `tag` names it; no two that go on at once may have the same.

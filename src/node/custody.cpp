@@ -39,6 +39,12 @@ std::optional<Item> Custody::release(const NodeId& by, uint64_t number) {
     return remove(at);
 }
 
+std::optional<Instant> Custody::since(const NodeId& by, uint64_t number) const {
+    const auto at = kept_.find(number);
+    if (at == kept_.end() || at->second.to != by) return std::nullopt;
+    return at->second.since;
+}
+
 std::vector<Item> Custody::take(const NodeId& lost) {
     std::vector<Item> items;
     for (auto at = kept_.begin(); at != kept_.end();) {

@@ -35,6 +35,16 @@ public:
     [[nodiscard]] std::optional<scheduler::Item> release(const NodeId& by, uint64_t number);
     /// All that is kept for a node that is lost, oldest first.
     [[nodiscard]] std::vector<scheduler::Item> take(const NodeId& lost);
+    /// Since when `holder` holds what is kept for it longest, of those frames that `counts`; nothing: it holds none.
+    template <class Counts>  ///< (const Item&) -> bool
+    [[nodiscard]] std::optional<Instant> oldest(const NodeId& holder, Counts counts) const {
+        std::optional<Instant> since;
+        for (const auto& [number, kept] : kept_)
+            if (kept.to == holder && (!since || kept.since < *since) && counts(kept.item)) since = kept.since;
+        return since;
+    }
+    /// Since when that is kept; nothing: it is not, or for somebody else.
+    [[nodiscard]] std::optional<Instant> since(const NodeId& by, uint64_t number) const;
     /// What was accepted before this instant: its source has given it up since.
     [[nodiscard]] std::vector<scheduler::Item> take_older(Instant than);
 

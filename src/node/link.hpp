@@ -10,6 +10,7 @@
 #include "eddy/messages.hpp"
 #include "scheduler/item.hpp"
 #include "src/node/link_estimator.hpp"
+#include "src/node/progress.hpp"
 
 namespace eddy::node {
 
@@ -19,6 +20,8 @@ inline constexpr uint64_t credit_initial = 1;
 inline constexpr uint64_t credit_window = 8;
 /// A reported backlog older than this counts for nothing.
 inline constexpr Usec view_expires = std::chrono::seconds(1);
+/// Who sent work so lately is granted more, predecessor or not.
+inline constexpr Usec feeds_for = std::chrono::seconds(2);
 
 class Link {
 public:
@@ -46,6 +49,9 @@ public:
         return unacknowledged_;
     }
     [[nodiscard]] const LinkEstimator& estimator() const { return estimator_; }
+    [[nodiscard]] LinkEstimator& estimator() { return estimator_; }
+    [[nodiscard]] const Progress& progress() const { return progress_; }
+    [[nodiscard]] Progress& progress() { return progress_; }
 
     // -- what the neighbour says of itself -------------------------------------------------------------------------
     /// False: older than what is known, ignored.
@@ -72,6 +78,9 @@ public:
     /// Whether the neighbour has ever sent work of `source`.
     [[nodiscard]] bool feeds(const SourceId& source) const { return incoming_.count(source) != 0; }
     [[nodiscard]] size_t feeding() const { return incoming_.size(); }
+    /// Work came from there at `now`; and whether it did lately.
+    void fed(Instant now) { fed_until_ = now + feeds_for; }
+    [[nodiscard]] bool fed_lately(Instant now) const { return now < fed_until_; }
     void grant(const SourceId& source, uint64_t more);
     /// Receipt for the work just taken; it goes out with the next take_ack(), so that it brings what was granted since.
     void owe(const msg::Ack& ack) { owed_ = ack; }
@@ -103,12 +112,14 @@ private:
     std::deque<Sent> since_report_;  ///< and not yet in the neighbour's report; bounded
     Instant busy_until_{};           ///< when the last byte sent will have left, by the estimated bandwidth
     LinkEstimator estimator_;
+    Progress progress_;
     msg::NodeState state_;
     Instant state_at_{};
     bool state_known_ = false;
     uint64_t received_seq_ = 0;
     std::map<SourceId, Incoming> incoming_;
     std::optional<msg::Ack> owed_;
+    Instant fed_until_{};
 };
 
 }  // namespace eddy::node

@@ -18,6 +18,12 @@ public:
         bytes_per_s_ = bytes_per_s_ == 0 ? sample : bytes_per_s_ + (sample - bytes_per_s_) / 8;
     }
 
+    /// It became known otherwise: by a wait that took too long, or because it changed at one blow.
+    void set(double bytes_per_s) { bytes_per_s_ = bytes_per_s; }
+    void at_most(double bytes_per_s) {
+        if (bytes_per_s_ > bytes_per_s) bytes_per_s_ = bytes_per_s;
+    }
+
     /// 0 while unknown.
     [[nodiscard]] double bytes_per_s() const { return bytes_per_s_; }
 

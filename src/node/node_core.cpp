@@ -54,10 +54,13 @@ void NodeCore::start(Instant now, EffectSink& sink) {
 }
 
 void NodeCore::on(const Event& event, Instant now, EffectSink& sink) {
+    const bool late = now - now_ > frames_every + Progress::held_up_least;  // frames_every: there is always a timer
     now_ = now;
     sink_ = &sink;
+    if (late) stood_still();
     std::visit([&](const auto& e) { handle(e); }, event);
     if (ring_.epoch() != ring_epoch_) members_changed();
+    choose_way();
     pump();
     grant_credits();
     send_states();
@@ -250,6 +253,7 @@ void NodeCore::handle(const ev::Computed& e) {
         buffers_.release(e.outputs, *sink_);
         return give_up(item, "compute_failed", false);
     }
+    last_stretch_ = stretch_of(running);
     clock_.on_run(static_cast<uint16_t>(running.units.first), static_cast<uint16_t>(running.units.last), e.busy,
                   e.layer_times);
     if (running.units.last == costs_.layers()) {
@@ -287,6 +291,8 @@ void NodeCore::handle(const ev::Timer& e) {
             for (const auto& item : custody_.take_older(now_ - config_.frame_timeout)) let_go(item);
             queues_.mark_starving(now_, policy_->uses_cuts());
             close_idle_rows();
+            watch_neighbours();
+            watch_lanes();
             refresh_costs();
             refresh_pressure();
             refresh_held_back(frames_every);
@@ -317,7 +323,7 @@ void NodeCore::handle(const ev::Stop& e) {
 }
 
 double NodeCore::gamma_s_per_parameter(const NodeId& member) const {
-    if (member == config_.self.id) return config_.profile.gamma_s_per_parameter() * clock_.scale();
+    if (member == config_.self.id) return config_.profile.gamma_s_per_parameter() * clock_.scale() * stretch_;
     const auto it = links_.find(member);
     return it == links_.end() ? 0 : it->second.state().gamma_s_per_parameter;
 }

@@ -1,9 +1,10 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
 // A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome.
-// Custody (custody.hpp): the source keeps the pixels of every frame until its outcome, a node what it handed over until
-// the next has passed it on. What was handed to a lost node is queued again here; what nobody has any more its source
-// sends again, under a higher attempt, which fences stale work. The first result wins.
+// Who does not get on is routed around (progress.hpp). Custody (custody.hpp): the source keeps the pixels of every
+// frame until its outcome, a node what it handed over until the next has passed it on. What was handed to a lost node
+// is queued again here; what nobody has any more its source sends again, under a higher attempt, which fences stale
+// work. The first result wins.
 //
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
 // cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
@@ -28,6 +29,7 @@
 #include "src/node/custody.hpp"
 #include "src/node/frame_ledger.hpp"
 #include "src/node/link.hpp"
+#include "src/node/node_records.hpp"
 
 namespace eddy::node {
 
@@ -46,6 +48,7 @@ public:
     [[nodiscard]] const scheduler::Board& board() const { return queues_.board(); }  ///< what the policy sees
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;  ///< as last reported; 0: unknown, or none
     [[nodiscard]] const Link* link(const NodeId& peer) const;                ///< nullptr: not connected
+    [[nodiscard]] std::optional<NodeId> next_hop() const { return way_; }    ///< of frames; policies without workers
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
@@ -56,10 +59,6 @@ public:
 
 private:
     using Item = scheduler::Item;
-    struct Running {
-        Item item;
-        UnitRange units;
-    };
     static constexpr Usec rate_memory = std::chrono::seconds(4);
     struct Stream {
         std::deque<uint64_t> reservoir;  ///< μ: frame numbers
@@ -128,7 +127,7 @@ private:
     void refresh_workers();
     void choose_cuts();
     void close_idle_rows();
-    [[nodiscard]] Link* successor_link();
+    [[nodiscard]] Link* next_link();
     [[nodiscard]] size_t queue_of(const Item& item) const;
     [[nodiscard]] double want(StreamId stream) const;
     [[nodiscard]] double own_pressure() const;
@@ -137,6 +136,18 @@ private:
     void refresh_held_back(Usec elapsed);
     [[nodiscard]] std::vector<msg::Remaining> remaining() const;
     size_t open_row(const SourceId& source);
+    // who gets on, and the way around who does not (node_progress.cpp)
+    void watch_neighbours();
+    void turned(const NodeId& peer, Link& link, Progress::Pace before);
+    void choose_way();
+    [[nodiscard]] std::optional<NodeId> first_well();
+    bool accept_slow(const NodeId& instead);
+    [[nodiscard]] bool passes(const NodeId& source) const;
+    [[nodiscard]] NodeId next_for(const NodeId& source) const;
+    [[nodiscard]] NodeId probe_or(const NodeId& next, const SourceId& source);
+    void watch_lanes();
+    void stood_still();
+    [[nodiscard]] double stretch_of(const Running& running) const;
     // frames (node_frames.cpp)
     void requeue(Item item);
     void finish(const Item& item, const Inference& inference);
@@ -161,25 +172,18 @@ private:
     const uint16_t stream_count_;
     std::vector<Stream> streams_;
     scheduler::QueueSet queues_;
-    std::vector<uint16_t> cuts_{0};    ///< offered; of policies that use none: the frame
-    std::vector<uint16_t> next_cuts_;  ///< being prepared; empty: none
-    Instant cuts_due_{};               ///< when to look at them again
-    std::map<FrameId, NodeId> given_;  ///< own frames at workers, of policies that use workers
-    double pressure_ = 0;              ///< largest w / r of the ring, as far as known
-    bool view_dirty_ = true;           ///< the board's picture of the successor is to be made again
-    std::map<NodeId, Link> links_;     ///< one per connected peer
-    std::map<JobId, Running> lanes_;   ///< at most config_.lanes
-    struct Seen {
-        uint32_t attempt = 0;     ///< the newest
-        int32_t layer = -1;       ///< the furthest of that attempt
-        scheduler::Keeper again;  ///< who keeps it besides, having sent it once more
-    };
-    std::map<FrameId, Seen> seen_;  ///< work taken, so that nothing is taken twice; bounded
+    std::vector<uint16_t> cuts_{0};          ///< offered; of policies that use none: the frame
+    std::vector<uint16_t> next_cuts_;        ///< being prepared; empty: none
+    Instant cuts_due_{};                     ///< when to look at them again
+    std::map<FrameId, NodeId> given_;        ///< own frames at workers, of policies that use workers
+    double pressure_ = 0;                    ///< largest w / r of the ring, as far as known
+    bool view_dirty_ = true;                 ///< the board's picture of the successor is to be made again
+    std::map<NodeId, Link> links_;           ///< one per connected peer
+    std::optional<NodeId> way_;              ///< whom work goes to: the successor, or who comes next and gets on
+    double last_stretch_ = 1, stretch_ = 1;  ///< of the last run and all: so much longer than expected they take
+    std::map<JobId, Running> lanes_;         ///< at most config_.lanes
+    std::map<FrameId, Seen> seen_;           ///< bounded
     std::deque<FrameId> seen_order_;
-    struct Finished {
-        msg::Result result;
-        scheduler::Keeper keeper;
-    };
     std::map<FrameId, Finished> unacknowledged_results_;  ///< bounded
     Custody custody_;
     Releases releases_;
@@ -194,8 +198,8 @@ private:
     Instant ring_armed_ = never, link_armed_ = never;
     bool stopping_ = false, left_ = false, idle_told_ = false;
     Instant stop_deadline_ = never;
-    Instant now_{};  ///< this and the next: during on() only
-    EffectSink* sink_ = nullptr;
+    Instant now_{};               ///< of the last event
+    EffectSink* sink_ = nullptr;  ///< during on() only
 };
 
 }  // namespace eddy::node

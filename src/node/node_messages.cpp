@@ -56,6 +56,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
         return sink_->disconnect(e.peer, "it sent work out of sequence or beyond its credit");
     }
     link.on_work(work);
+    link.fed(now_);
     ++counters_.work_received;
     state_dirty_ = true;
     msg::Ack ack{work.seq, e.bytes, e.first_byte.time_since_epoch(), e.last_byte.time_since_epoch(), true, {}};
@@ -103,14 +104,19 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
 void NodeCore::receive(const ev::Received& e, const msg::Ack& ack) {
     buffers_.release(e.tensors, *sink_);
     Link& link = links_.at(e.peer);
+    const auto pace = link.progress().pace();
+    const Usec span = std::max(Usec{0}, ack.last_byte - ack.first_byte);
+    if (!policy_->uses_workers()) link.progress().on_receipt(ack.seq, span, now_);
     auto receipt = link.on_ack(ack);
-    if (&link == successor_link())
-        for (const auto& credit : ack.credits)
-            if (const auto row = queues_.find(credit.source))
-                queues_.board().rows[*row].credit = link.has_credit(credit.source);
+    for (const auto& credit : ack.credits)
+        if (const auto row = queues_.find(credit.source); row && way_ && next_for(credit.source.node) == e.peer)
+            queues_.board().rows[*row].credit = link.has_credit(credit.source);
     for (auto& item : receipt.accepted) hand_over(e.peer, std::move(item));
-    for (const uint64_t number : ack.released)
+    for (const uint64_t number : ack.released) {
+        link.progress().on_released(now_ - custody_.since(e.peer, number).value_or(now_), now_);
         if (const auto item = custody_.release(e.peer, number)) buffers_.release(item->tensors, *sink_);
+    }
+    turned(e.peer, link, pace);
     if (!receipt.refused) return;
     ++counters_.work_refused;
     Item item = std::move(*receipt.refused);
@@ -126,7 +132,7 @@ void NodeCore::receive(const ev::Received& e, const msg::NodeState& state) {
     buffers_.release(e.tensors, *sink_);
     Link& link = links_.at(e.peer);
     const bool first = !link.state_known();
-    if (!link.on_state(state, now_) || &link != successor_link()) return;
+    if (!link.on_state(state, now_) || &link != next_link()) return;
     view_dirty_ = true;
     if (first) refresh_costs();
 }
@@ -169,27 +175,32 @@ uint32_t NodeCore::taken_frames_max() const {
     return config_.queue_frames * (policy_->uses_cuts() ? static_cast<uint32_t>(scheduler::cuts_default) : 1);
 }
 
-// A source's free slots are granted to whoever feeds it now; what is granted is taken, so that the queue's bound holds
-// whatever the neighbour does with it. A former predecessor keeps what it was given, at most credit_window: it would
-// otherwise hold back its successor for ever.
+// A source's free slots are granted to whoever feeds it now, the predecessor first, then who routes around it (half as
+// much at a time); what is granted is taken, so that the queue's bound holds whatever the neighbour does with it. Who
+// sent nothing lately keeps what it was given, at most credit_window, and it does not count: a former predecessor, or
+// one that stands still, would otherwise hold back the others for ever.
 void NodeCore::grant_credits() {
     const uint64_t source_frames = taken_frames_max();
     // Who is to stop and waits for no frame of its own takes no more of others'; until then it passes them on.
     const bool grants = !left_ && !(stopping_ && ledger_.open_frames() == 0);
     for (size_t row = 0; grants && row < queues_.board().rows.size(); ++row) {
         const SourceId source = queues_.board().rows[row].source;
-        std::vector<Link*> feeders;
+        std::vector<std::pair<Link*, uint64_t>> feeders;  // and what each may have
         uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
         for (auto& [peer, link] : links_) {
-            if (!link.feeds(source) || (!policy_->uses_workers() && ring_.predecessor() != peer)) continue;
-            taken += link.outstanding(source);
-            feeders.push_back(&link);
+            if (!link.feeds(source)) continue;
+            const bool before = ring_.predecessor() == peer;
+            const bool anyone = policy_->uses_workers();
+            if (!before && !anyone && !link.fed_lately(now_)) continue;
+            if (anyone || link.fed_lately(now_)) taken += link.outstanding(source);
+            feeders.emplace(before && !anyone ? feeders.begin() : feeders.end(), &link,
+                            before || anyone ? credit_window : credit_window / 2);
         }
         if (feeders.empty()) continue;
         for (const auto& [job, running] : lanes_)  // what has layers left comes back to a queue
             if (running.item.frame.source == source && running.units.last < costs_.layers()) ++taken;
-        for (Link* link : feeders)
-            for (; taken < source_frames && link->outstanding(source) < credit_window; ++taken) link->grant(source, 1);
+        for (const auto& [link, most] : feeders)
+            for (; taken < source_frames && link->outstanding(source) < most; ++taken) link->grant(source, 1);
     }
     // What need not be kept goes with a receipt, and does not wait long for one.
     const bool at_once = releases_due_ || stopping_;

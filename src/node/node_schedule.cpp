@@ -23,9 +23,9 @@ void NodeCore::pump() {
     }
     for (Stream& stream : streams_)
         if (!stream.reservoir.empty()) stream.held = now_;
-    prices_.stands(lanes_.size() < config_.lanes, successor_link() == nullptr || queues_.board().link);
-    if (Link* link = successor_link(); link != nullptr && !queues_.board().link) {
-        const Instant free = link->free_at(ring_.round_trip(*ring_.successor()));
+    prices_.stands(lanes_.size() < config_.lanes, next_link() == nullptr || queues_.board().link);
+    if (Link* link = next_link(); link != nullptr && !queues_.board().link) {
+        const Instant free = link->free_at(ring_.round_trip(*way_));
         if (free != never && free > now_ && free != link_armed_) sink_->arm(TimerId::link, link_armed_ = free);
     }
 }
@@ -177,7 +177,8 @@ void NodeCore::start_hop(const scheduler::Hop& hop) {
     if (policy_->uses_cuts() && item->layer > 0 && !can_compute(*item)) ++counters_.work_relayed;
     item->so_far.waiting += std::max(Usec{0}, now_ - item->since);
     item->since = now_;
-    send_work(std::move(*item), hop.to.value_or(*ring_.successor()));
+    const SourceId source = item->frame.source;
+    send_work(std::move(*item), hop.to ? *hop.to : probe_or(next_for(source.node), source));
 }
 
 void NodeCore::start_job(Item item, uint16_t until) {
@@ -189,21 +190,21 @@ void NodeCore::start_job(Item item, uint16_t until) {
     job.inputs = item.tensors;
     job.ends_model = until == costs_.layers();
     ++counters_.jobs;
-    lanes_.emplace(job.id, Running{std::move(item), job.units});
+    lanes_.emplace(job.id, Running{std::move(item), job.units, now_});
     sink_->compute(job);
 }
 
 // A node finishes the model if it is alone, if the frame is back at its source, if it has visited everybody, or if the
-// source comes next. A node that cannot compute hands the frame back to its source then, or passes it on: while a ring
-// forms or changes the members it knows are not all, and somebody behind it may be able to. It gives up only what has
-// been round twice. If it is alone it waits for others.
+// source comes next, or is passed over on the way. A node that cannot compute hands the frame back to its source then,
+// or passes it on: while a ring forms or changes the members it knows are not all, and somebody behind it may be able
+// to. It gives up only what has been round twice. If it is alone it waits for others.
 bool NodeCore::ends_here(const Item& item) const {
     if (policy_->uses_workers()) return item.frame.source.node != config_.self.id || item.hops > 0;
     const size_t members = ring_.members().size();
     const bool own = item.frame.source.node == config_.self.id;
     if (members <= 1) return own || can_compute(item);
     if (own) return item.hops > 0;
-    if (*ring_.successor() == item.frame.source.node) return can_compute(item);
+    if (passes(item.frame.source.node)) return can_compute(item);
     return item.hops + size_t{1} >= (can_compute(item) ? members : 2 * members);
 }
 
@@ -220,7 +221,8 @@ uint16_t NodeCore::cut_for(const Item& item) const {
     const auto& members = ring_.members();
     for (size_t i = 1; i < members.size() && members[i].id != item.frame.source.node; ++i) {
         const auto link = links_.find(members[i].id);
-        const bool same = link != links_.end() && link->second.state().chain_hash == item.chain_hash;
+        const bool same = link != links_.end() && link->second.state().chain_hash == item.chain_hash &&
+                          link->second.progress().well();
         gammas.push_back(same ? link->second.state().gamma_s_per_parameter : 0);
     }
     return scheduler::ar_mdi_cut(costs_, item.layer, gammas, config_.shares);
@@ -265,7 +267,8 @@ void NodeCore::send_work(Item item, const NodeId& to) {
     if (policy_->uses_workers()) given_[item.frame] = to;
     Link& link = links_.at(to);
     work.seq = link.send(std::move(item), bytes, now_);
-    if (&link == successor_link()) {
+    if (!policy_->uses_workers()) link.progress().on_sent(work.seq, bytes, now_);
+    if (to == next_for(work.frame.source.node)) {
         ++lengths.next[queues_.board().costs.class_of(work.layer)];
         lengths.credit = link.has_credit(work.frame.source);
     }

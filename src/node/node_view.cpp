@@ -19,10 +19,9 @@ double bandwidth(const Link& link) {
 }
 }  // namespace
 
-Link* NodeCore::successor_link() {
-    const auto successor = ring_.successor();
-    if (!successor || *successor == config_.self.id) return nullptr;
-    const auto it = links_.find(*successor);
+Link* NodeCore::next_link() {
+    if (!way_ || *way_ == config_.self.id) return nullptr;
+    const auto it = links_.find(*way_);
     return it == links_.end() ? nullptr : &it->second;
 }
 
@@ -53,7 +52,7 @@ void NodeCore::close_idle_rows() {
 void NodeCore::refresh_view() {
     view_dirty_ = false;
     auto& board = queues_.board();
-    const Link* link = successor_link();
+    const Link* link = next_link();
     board.next_price.fill(0);
     if (link != nullptr && link->state_fresh(now_))
         for (const auto& entry : link->state().remaining)
@@ -61,8 +60,9 @@ void NodeCore::refresh_view() {
                 if (entry.layer <= board.costs.cut[c]) board.next_price[c] = entry.price;
     for (auto& row : board.rows) {
         row.next.fill(0);
-        row.last = costs_.layers() > 0 && (link == nullptr || ring_.successor() == row.source.node);
-        row.credit = link != nullptr && link->has_credit(row.source);
+        row.last = costs_.layers() > 0 && (link == nullptr || passes(row.source.node));
+        const auto next = link == nullptr ? links_.end() : links_.find(next_for(row.source.node));
+        row.credit = next != links_.end() && next->second.has_credit(row.source);
     }
     if (link == nullptr) return;
     link->each_backlog(now_, [&](const SourceId& source, uint16_t layer, uint32_t frames) {
@@ -74,8 +74,8 @@ void NodeCore::refresh_view() {
 }
 
 void NodeCore::refresh_link() {
-    const Link* link = successor_link();
-    queues_.board().link = link != nullptr && link->free_at(ring_.round_trip(*ring_.successor())) <= now_;
+    const Link* link = next_link();
+    queues_.board().link = link != nullptr && link->free_at(ring_.round_trip(*way_)) <= now_;
 }
 
 void NodeCore::refresh_costs() {
@@ -84,10 +84,10 @@ void NodeCore::refresh_costs() {
     inputs.computes = costs_.layers() > 0;
     if (inputs.computes) {
         costs_.measured(clock_.layer_s());
-        for (const uint16_t cut : cuts_) inputs.before_s.push_back(clock_.seconds(0, cut));
-        inputs.before_s.push_back(clock_.seconds(0, costs_.layers()));
+        for (const uint16_t cut : cuts_) inputs.before_s.push_back(stretch_ * clock_.seconds(0, cut));
+        inputs.before_s.push_back(stretch_ * clock_.seconds(0, costs_.layers()));
     }
-    if (const Link* link = successor_link(); link != nullptr) {
+    if (const Link* link = next_link(); link != nullptr) {
         for (const uint16_t cut : cuts_) {
             const uint64_t bytes = inputs.computes ? costs_.frontier_bytes(cut) : 0;
             inputs.transfer_s.push_back(static_cast<double>(bytes) / bandwidth(*link));
@@ -102,8 +102,7 @@ void NodeCore::refresh_costs() {
 std::vector<msg::Remaining> NodeCore::remaining() const {
     std::vector<msg::Remaining> list;
     if (costs_.layers() == 0) {
-        const auto successor = ring_.successor();
-        const auto link = successor ? links_.find(*successor) : links_.end();
+        const auto link = way_ ? links_.find(*way_) : links_.end();
         if (link != links_.end() && link->second.state_fresh(now_)) list = link->second.state().remaining;
         return list;
     }
@@ -116,16 +115,17 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     const uint16_t layers = costs_.layers();
     for (size_t i = 1; policy_->uses_cuts() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
         const auto layer = static_cast<uint16_t>(i * layers / std::min<size_t>(remaining_max, layers));
-        const double takes_s = clock_.seconds(layer, layers) + scheduler::run_overhead * clock_.seconds(0, layers);
+        const double takes_s =
+            stretch_ * (clock_.seconds(layer, layers) + scheduler::run_overhead * clock_.seconds(0, layers));
         list.push_back({layer, from_seconds(takes_s), prices_.lane_price(takes_s)});
     }
     return list;
 }
 
-/// Chosen anew when measurements moved so far that it is worth it; used once all runs between them are ready, so no frame waits for it. A frame
-/// that rests at a former cut goes on from there.
+/// Chosen anew when measurements moved so far that it is worth it; used once all runs between them are ready, so no
+/// frame waits for it. A frame that rests at a former cut goes on from there.
 void NodeCore::choose_cuts() {
-    const Link* link = successor_link();
+    const Link* link = next_link();
     if (!policy_->uses_cuts() || costs_.layers() == 0 || link == nullptr || !next_cuts_.empty()) return;
     if (link->estimator().bytes_per_s() <= 0 || now_ < cuts_due_) return;
     cuts_due_ = now_ + cuts_every;

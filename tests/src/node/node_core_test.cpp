@@ -106,6 +106,7 @@ TEST_CASE("the same work twice is computed once, and both get a receipt") {
 
 TEST_CASE("a later attempt overtakes an earlier one that still waits") {
     World world(0);
+    world.config.queue_frames = 8;
     world.begin();
     world.peer_up(150);
     world.peer_up(200);

@@ -32,6 +32,7 @@ struct Cuts : Neighbours {
     void receipt(double ms_per_mb) {
         const auto works = sink.all<msg::Work>();
         msg::Ack ack{works.back().second.seq, 0, Usec{0}, Usec{0}, true, {{source_of(far_source), 1000}}};
+        ack.released = {works.back().second.custody};
         ack.last_byte = from_ms(ms_per_mb * static_cast<double>(link_bytes()) / 1e6);
         say(after, ack);
     }

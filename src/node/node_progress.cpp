@@ -1,0 +1,150 @@
+// NodeCore: neighbours that do not get on, the way around them, and lanes that take too long.
+#include <algorithm>
+#include <limits>
+
+#include "src/node/node_core.hpp"
+
+namespace eddy::node {
+
+namespace {
+/// So many members are looked at for one that gets on.
+constexpr size_t ways_max = 4;
+/// A slow neighbour is used again if it is more than so much as fast as the one used instead.
+constexpr double worth_a_way_around = 0.5;
+/// A run takes too long that takes so many times what was expected, and so much longer.
+constexpr double stretch_least = 4;
+constexpr double stretch_most = 1e4;
+constexpr Usec overrun_least = from_ms(250);
+}  // namespace
+
+void NodeCore::watch_neighbours() {
+    if (policy_->uses_workers()) return;  // frames go to whoever is free, and several at a time share this node's card
+    for (auto& [peer, link] : links_) {
+        const auto before = link.progress().pace();
+        // How long a frame may rest behind others only policies with cuts promise. What is finished waits for its
+        // source to say so, however long that is away.
+        const auto counts = [&](const Item& item) { return ring_.is_member(item.frame.source.node); };
+        link.progress().look(policy_->uses_cuts() ? custody_.oldest(peer, counts) : std::nullopt, now_);
+        turned(peer, link, before);
+    }
+}
+
+/// What follows from a neighbour's getting on or not; nothing if it is as before.
+void NodeCore::turned(const NodeId& peer, Link& link, Progress::Pace before) {
+    const Progress& progress = link.progress();
+    const double bytes_per_s = progress.bytes_per_s();
+    if (before != Progress::Pace::well && before != Progress::Pace::stuck && bytes_per_s > 0)
+        link.estimator().set(bytes_per_s);
+    if (progress.pace() == before) return;
+    view_dirty_ = true;
+    const std::string name = "neighbour " + short_name(peer);
+    if (progress.well()) return sink_->log(LogLevel::info, name + " gets on again");
+    if (progress.pace() != Progress::Pace::stuck && bytes_per_s > 0) link.estimator().at_most(bytes_per_s);
+    if (before != Progress::Pace::well) return;
+    ++counters_.stalls;
+    const uint64_t queued = queues_.frames();
+    if (first_well()) take_back(link);  // else it would only go there again
+    if (progress.pace() == Progress::Pace::stuck) recall(peer);
+    const uint64_t returned = queues_.frames() - queued;
+    counters_.stall_returned += returned;
+    const auto waits = static_cast<int64_t>(to_ms(progress.waits(now_)));
+    sink_->log(LogLevel::warning, name + " does not get on (" + name_of(progress.pace()) +
+                                      (waits > 0 ? ", no receipt for " + std::to_string(waits) + " ms" : "") +
+                                      "); work goes around it, " + std::to_string(returned) +
+                                      " frames are queued again");
+}
+
+/// Whom work goes to. Changes with the ring and with how neighbours get on.
+void NodeCore::choose_way() {
+    auto way = first_well();
+    if (way && way != ring_.successor() && accept_slow(*way)) way = first_well();
+    if (!way) way = ring_.successor();
+    if (way == way_) return;
+    way_ = way;
+    view_dirty_ = state_dirty_ = true;
+    queues_.look_again();  // where a way ends depends on who is passed over
+    refresh_costs();
+}
+
+/// The first after this node that gets on. Nothing: none of the next few does, or the successor is being reached anew.
+std::optional<NodeId> NodeCore::first_well() {
+    const auto& members = ring_.members();
+    for (size_t i = 1; i < std::min(members.size(), ways_max + 1); ++i) {
+        const auto link = links_.find(members[i].id);
+        if (link == links_.end() && i == 1) return std::nullopt;
+        if (link != links_.end() && link->second.progress().well()) return members[i].id;
+    }
+    return std::nullopt;
+}
+
+/// Of those passed over, who is only slow, and the one used instead is not much faster.
+bool NodeCore::accept_slow(const NodeId& instead) {
+    const double speed = links_.at(instead).progress().bytes_per_s();
+    const auto& members = ring_.members();
+    bool any = false;
+    for (size_t i = 1; speed > 0 && i < members.size() && members[i].id != instead; ++i) {
+        const auto link = links_.find(members[i].id);
+        if (link == links_.end()) continue;
+        Progress& progress = link->second.progress();
+        if (progress.pace() != Progress::Pace::slow || progress.bytes_per_s() < worth_a_way_around * speed) continue;
+        progress.accept_speed();
+        turned(members[i].id, link->second, Progress::Pace::slow);
+        any = true;
+    }
+    return any;
+}
+
+/// The next hop leads to this source, or past it.
+bool NodeCore::passes(const NodeId& source) const {
+    const auto& members = ring_.members();
+    for (size_t i = 1; i < members.size(); ++i) {
+        if (members[i].id == source) return true;
+        if (members[i].id == way_) return false;
+    }
+    return false;
+}
+
+/// No frame goes past its own source.
+NodeId NodeCore::next_for(const NodeId& source) const { return passes(source) ? source : *way_; }
+
+/// Somebody who was passed over and may be tried again with a frame of this source; else `next`.
+NodeId NodeCore::probe_or(const NodeId& next, const SourceId& source) {
+    const auto& members = ring_.members();
+    for (size_t i = 1; i < members.size() && members[i].id != next; ++i) {
+        const auto link = links_.find(members[i].id);
+        if (link == links_.end() || !link->second.progress().wants_probe(now_) || !link->second.has_credit(source))
+            continue;
+        link->second.progress().on_probe(now_);
+        return members[i].id;
+    }
+    return next;
+}
+
+/// The process was stopped, or had no processor: neither neighbours nor lanes are to blame.
+void NodeCore::stood_still() {
+    for (auto& [peer, link] : links_) link.progress().forgive(now_);
+    for (auto& [job, running] : lanes_) running.begun = now_;
+}
+
+/// How many times longer than expected a run takes; 1 if that is nothing to speak of.
+double NodeCore::stretch_of(const Running& running) const {
+    const double expected_s =
+        clock_.seconds(static_cast<uint16_t>(running.units.first), static_cast<uint16_t>(running.units.last));
+    const double takes_s = to_seconds(now_ - running.begun);
+    if (takes_s < expected_s * stretch_least || takes_s < expected_s + to_seconds(overrun_least)) return 1;
+    return expected_s > 0 ? std::min(takes_s / expected_s, stretch_most) : stretch_most;
+}
+
+/// What takes so long that the clock of layers, which learns from what has ended, cannot know it yet.
+void NodeCore::watch_lanes() {
+    double stretch = last_stretch_;
+    for (const auto& [job, running] : lanes_) stretch = std::max(stretch, stretch_of(running));
+    if (stretch == stretch_) return;
+    if (stretch > 1 && stretch_ == 1)
+        sink_->log(LogLevel::info, "layers take more than " + std::to_string(static_cast<int>(stretch_least)) +
+                                       " times as long as expected");
+    stretch_ = stretch;
+    view_dirty_ = state_dirty_ = true;
+}
+
+}  // namespace eddy::node

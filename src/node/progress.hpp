@@ -1,0 +1,108 @@
+// Does a neighbour get on with what it is sent? Who is silent the ring finds (ring/heartbeat.hpp); this finds who is
+// heard of, or will be, and does not get on, in times of what that neighbour itself took lately:
+//
+//   held up   a message is without receipt for `patience` times what it should take by the link's usual speed and the
+//             usual delay, and for held_up_least; until that message is receipted
+//   slow      so much slower than usually was the link for the last few messages; until one shows half that speed
+//   stuck     what it has accepted is neither passed on nor finished for `patience` times what that took lately, and
+//             for stuck_least; until anything of it is
+//
+// *Routed around* (NodeCore::choose_way). Who does not get on is passed over: work goes to the next member in ring
+// order that does, nothing goes to this one but probes, and the ring keeps it, for it may live. What it has no receipt
+// for is queued again, once it is stuck also what it had accepted: a false alarm costs these frames' way once more, and
+// what comes late from it is known by `attempt` and by what was seen. If nobody gets on, the successor is used as ever
+// and has what it was sent. A slow one is used again as well if the one used instead is hardly faster: then the network
+// became slow, not this neighbour.
+//
+// Pure; one neighbour and one connection; one owner, one thread. Bounded: messages_max messages, `window` speeds.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "eddy/time.hpp"
+
+namespace eddy::node {
+
+/// A smoothed time and how far it varies (RFC 6298).
+class Smoothed {
+public:
+    void add(Usec sample);
+    [[nodiscard]] Usec most() const { return mean_ + 4 * deviation_; }
+
+private:
+    Usec mean_{0}, deviation_{0};
+    bool known_ = false;
+};
+
+class Progress {
+public:
+    enum class Pace : uint8_t { well, held_up, slow, stuck };
+
+    static constexpr int patience = 4;
+    static constexpr Usec held_up_least = from_ms(250);
+    /// Above what a frame may rest behind others that are served (scheduler/policy.hpp).
+    static constexpr Usec stuck_least = std::chrono::seconds(6);
+    static constexpr Usec unknown_takes = from_ms(250);  ///< what a message should take while no speed is known
+    static constexpr Usec probe_first = std::chrono::seconds(1);
+    static constexpr Usec probe_most = std::chrono::seconds(8);
+
+    // -- what happens ------------------------------------------------------------------------------------------------
+    void on_sent(uint64_t seq, uint64_t bytes, Instant now);
+    /// All up to `seq` are receipted; the bytes of that one arrived within `span`.
+    void on_receipt(uint64_t seq, Usec span, Instant now);
+    /// The neighbour let go of something it had held for so long.
+    void on_released(Usec held, Instant now);
+    /// This node itself stood still: what was not heard meanwhile means nothing.
+    void forgive(Instant now);
+    /// What time brings. `oldest`: since when it holds what it holds longest; nothing: it holds nothing.
+    void look(std::optional<Instant> oldest, Instant now);
+
+    // -- what follows ------------------------------------------------------------------------------------------------
+    [[nodiscard]] Pace pace() const { return pace_; }
+    [[nodiscard]] bool well() const { return pace_ == Pace::well; }
+    /// Of messages lately, as the receiver saw them; of one that is held up what it can be at most. 0: not known.
+    [[nodiscard]] double bytes_per_s() const;
+    /// One more message may go, to see whether it gets on again.
+    [[nodiscard]] bool wants_probe(Instant now) const;
+    void on_probe(Instant now);
+    /// Slow is what it is from now on.
+    void accept_speed();
+    /// How long the oldest message waits for its receipt.
+    [[nodiscard]] Usec waits(Instant now) const;
+
+private:
+    static constexpr size_t messages_max = 256;  ///< the oldest are forgotten beyond
+    static constexpr size_t window = 33;         ///< speeds that the usual one is the median of
+    static constexpr size_t enough = 5;          ///< of them to know it
+    static constexpr size_t lately = 3;
+    static constexpr uint64_t bytes_least = 16 * 1024;  ///< less, or in a shorter time, says nothing about speed:
+    static constexpr Usec span_least = Usec{50};        ///< it was in the receiver's kernel already
+    struct Message {
+        uint64_t seq;
+        uint64_t bytes;
+        Instant sent;
+    };
+
+    [[nodiscard]] Usec should_take(uint64_t bytes) const;
+    [[nodiscard]] double usual() const;
+    [[nodiscard]] double recent() const;
+    void add_speed(double bytes_per_s);
+    void turn(Pace pace, Instant now);
+
+    Pace pace_ = Pace::well;
+    std::deque<Message> unreceipted_;
+    Instant receipted_{};       ///< last
+    Smoothed delay_;            ///< of receipts, beyond the transmission
+    std::deque<double> usual_;  ///< speeds while it was well; at most `window`
+    std::deque<double> last_;   ///< speeds; at most `lately`
+    double at_most_ = 0;        ///< speed, by the wait for a receipt; 0: says nothing
+    Smoothed held_;             ///< of what was released
+    Instant released_{};        ///< last
+    Instant probe_at_{};
+    Usec probe_pause_ = probe_first;
+};
+
+[[nodiscard]] const char* name_of(Progress::Pace pace);
+
+}  // namespace eddy::node
