@@ -5,7 +5,7 @@
 //   D_n(l) = min( min over l' of t_n(l, l') + D_n(l'),  x_n(l) + D_{n+1}(l) ),   D(end) = 0
 //
 // t_n: compute time (with run_overhead), x_n: transfer time to the successor; D needs no global view, as every node tells its own to its
-// predecessor. (EDCNC's bias: Feng, Llorca, Tulino, Molisch, arXiv 1708.09561.)
+// predecessor. Runs of layers that this node has no memory for are none of its ways. (EDCNC's bias: Feng, Llorca, Tulino, Molisch, arXiv 1708.09561.)
 #pragma once
 
 #include <array>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "eddy/messages.hpp"
+#include "eddy/profile.hpp"
 
 namespace eddy::scheduler {
 
@@ -34,6 +35,7 @@ struct ClassInputs {
     std::vector<double> transfer_s;    ///< of a frame at each cut to the successor; empty: no successor
     std::vector<msg::Remaining> next;  ///< the successor's D; empty: not known
     bool computes = true;              ///< this node has the model
+    LayerRange layers;                 ///< of it, this node runs these; cuts may lie outside
 };
 
 struct ClassCosts {
@@ -48,6 +50,7 @@ struct ClassCosts {
     std::array<float, classes_max> fastest_run{};                        ///< the highest per_s of all runs from there
     std::array<Action, classes_max> hop{};
     double model_s = 0;                             ///< the whole model in one run; infinite: it is not here
+    bool whole = false;                             ///< and it can be run here
     std::array<double, classes_max> remaining_s{};  ///< D; infinite: not from here
 
     /// The class of a frame that resumes at this layer: the last cut at or before it.

@@ -70,6 +70,8 @@ public:
         config.frame_timeout = model_.frame_timeout;
         config.memory_bytes = model_.memory_bytes;
         config.custody_bytes = model_.custody_bytes;
+        config.queue_bytes = model_.queue_bytes;
+        config.layers = model_.layers;
         core_ = std::make_unique<node::NodeCore>(config, world_.random_.next());
         idle_ = false;
         cameras_.clear();
@@ -131,6 +133,8 @@ public:
             EDDY_ASSERT(live_.count(tensor.buffer) == 1);
             expect(content_of(tensor).layer == job.units.first, "LayersInOrder", "a layer is left out or done twice");
         }
+        expect(job.units.first >= model_.layers.first && job.units.last <= model_.layers.last, "OwnLayers",
+               "a layer is run that does not fit");
         layers_run_ += job.units.last - job.units.first;
         end_job_at(lanes_.begin(job, now()));
     }

@@ -69,6 +69,8 @@ public:
     [[nodiscard]] uint64_t received_seq() const { return received_seq_; }
     /// Work of `source` the neighbour may still send.
     [[nodiscard]] uint64_t outstanding(const SourceId& source) const;
+    /// Of all sources together.
+    [[nodiscard]] uint64_t outstanding() const { return outstanding_; }
     /// Whether the neighbour has ever sent work of `source`.
     [[nodiscard]] bool feeds(const SourceId& source) const { return incoming_.count(source) != 0; }
     [[nodiscard]] size_t feeding() const { return incoming_.size(); }
@@ -107,6 +109,7 @@ private:
     Instant state_at_{};
     bool state_known_ = false;
     uint64_t received_seq_ = 0;
+    uint64_t outstanding_ = 0;  ///< of the sources in incoming_
     std::map<SourceId, Incoming> incoming_;
     std::optional<msg::Ack> owed_;
 };
