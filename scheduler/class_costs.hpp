@@ -4,8 +4,9 @@
 //
 //   D_n(l) = min( min over l' of t_n(l, l') + D_n(l'),  x_n(l) + D_{n+1}(l) ),   D(end) = 0
 //
-// t_n: compute time (with run_overhead), x_n: transfer time to the successor; D needs no global view, as every node tells its own to its
-// predecessor. Runs of layers that this node has no memory for are none of its ways. (EDCNC's bias: Feng, Llorca, Tulino, Molisch, arXiv 1708.09561.)
+// t_n: compute time (with run_overhead), x_n: transfer time to the successor; D needs no global view, as every node
+// tells its own to its predecessor. Runs of layers that this node has no memory for are none of its ways. (EDCNC's
+// bias: Feng, Llorca, Tulino, Molisch, arXiv 1708.09561.)
 #pragma once
 
 #include <array>
@@ -24,8 +25,8 @@ inline constexpr size_t classes_max = remaining_max;
 inline constexpr double bias_frames = 2;
 
 /// What a run costs beyond its layers, as a part of the whole model's time: handing over between threads, tensors made
-/// dense, caches gone cold. Without it a frame was divided into as many runs as there are cuts, since all ways to its end
-/// looked equally good; real devices lost a fifth of their time by it.
+/// dense, caches gone cold. Without it a frame was divided into as many runs as there are cuts, since all ways to its
+/// end looked equally good; real devices lost a fifth of their time by it.
 inline constexpr double run_overhead = 0.02;
 
 /// What the constants are computed from. Times in seconds.

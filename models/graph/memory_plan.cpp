@@ -8,12 +8,12 @@ namespace eddy::graph {
 
 namespace {
 
-constexpr uint64_t layout_copies = 2;     ///< of a tensor in a lane's workspace: plain, and as the processor likes it
-constexpr uint64_t messages_least = 4;    ///< one coming and one going, and as many at rest
-constexpr uint64_t custody_least = 2;     ///< of the largest frontier
-constexpr uint32_t under_way_least = 2;   ///< of an own source: one worked on, one ready
-constexpr uint32_t capture_slack = 4;     ///< of a source that drops: frames on their way to the core
-constexpr uint64_t custody_part = 8;      ///< of the memory, where there is room
+constexpr uint64_t layout_copies = 2;    ///< of a tensor in a lane's workspace: plain, and as the processor likes it
+constexpr uint64_t messages_least = 4;   ///< one coming and one going, and as many at rest
+constexpr uint64_t custody_least = 2;    ///< of the largest frontier
+constexpr uint32_t under_way_least = 2;  ///< of an own source: one worked on, one ready
+constexpr uint32_t capture_slack = 4;    ///< of a source that drops: frames on their way to the core
+constexpr uint64_t custody_part = 8;     ///< of the memory, where there is room
 constexpr uint64_t queues_part = 4;
 
 uint32_t frames_of(uint32_t reservoir, WhenFull when_full) {

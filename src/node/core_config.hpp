@@ -39,7 +39,8 @@ struct CoreConfig {
     Usec frame_timeout = std::chrono::seconds(30);
     uint64_t memory_bytes = 0;                     ///< told to neighbours
     uint64_t custody_bytes = uint64_t{128} << 20;  ///< kept of what was handed over; 0: nothing is
-    /// While buffers hold more than this and custody_bytes, a source gets no credit but one, and admits no frame but one.
+    /// While buffers hold more than this and custody_bytes, a source gets no credit but one, and admits no frame but
+    /// one.
     uint64_t queue_bytes = UINT64_MAX / 4;
 };
 

@@ -31,7 +31,8 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       clock_(config_.profile, config_.time_scale),
       stream_count_(static_cast<uint16_t>(config_.streams.size())),
       streams_(config_.streams.size()),
-      queues_(policy_->uses_cuts() ? with_own_cuts({0}).size() : 2, [this](const Item& item) { return facts_of(item); }),
+      queues_(policy_->uses_cuts() ? with_own_cuts({0}).size() : 2,
+              [this](const Item& item) { return facts_of(item); }),
       cuts_(policy_->uses_cuts() ? with_own_cuts({0}) : std::vector<uint16_t>{0}),
       custody_(config_.self.incarnation, config_.custody_bytes) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
@@ -54,8 +55,10 @@ void NodeCore::start(Instant now, EffectSink& sink) {
         ledger_.recover(StreamId{i}, std::exchange(config_.streams[i].unfinished, {}), now, sink);
     const bool all_here = config_.policy == PolicyKind::local;
     if (stream_count_ > 0 && !runs_all() && (all_here || policy_->uses_workers()))
-        sink.log(LogLevel::warning, std::string("policy ") + policy_->name() + " runs whole frames, and this node has no "
-                 "memory for all layers: " + (all_here ? "its own frames will fail" : "its own frames need another node"));
+        sink.log(LogLevel::warning, std::string("policy ") + policy_->name() +
+                                        " runs whole frames, and this node has no "
+                                        "memory for all layers: " +
+                                        (all_here ? "its own frames will fail" : "its own frames need another node"));
     ring_.start(now, sink);
     arm_ring();
     sink_ = nullptr;

@@ -8,8 +8,8 @@
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
 // cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
 // source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in bytes; all
-// buffers `queue_bytes` and custody's, beyond which a frame a source comes, and what is here may grow by being computed.
-// One thread, the caller's.
+// buffers `queue_bytes` and custody's, beyond which a frame a source comes, and what is here may grow by being
+// computed. One thread, the caller's.
 #pragma once
 
 #include <deque>
@@ -17,7 +17,6 @@
 #include <set>
 
 #include "ring/ring.hpp"
-#include "scheduler/admission.hpp"
 #include "scheduler/ar_mdi.hpp"
 #include "scheduler/cuts.hpp"
 #include "scheduler/layer_clock.hpp"
@@ -29,6 +28,7 @@
 #include "src/node/custody.hpp"
 #include "src/node/frame_ledger.hpp"
 #include "src/node/link.hpp"
+#include "src/node/stream.hpp"
 
 namespace eddy::node {
 
@@ -58,15 +58,6 @@ private:
     struct Running {
         Item item;
         UnitRange units;
-    };
-    static constexpr Usec rate_memory = std::chrono::seconds(4);
-    struct Stream {
-        std::deque<uint64_t> reservoir;  ///< μ: frame numbers
-        std::deque<uint64_t> again;      ///< to be sent another time; bounded by the frames in flight
-        bool ended = false;
-        Instant held{-scheduler::held_memory};  ///< when frames last waited in the reservoir
-        scheduler::RateMeter offered{rate_memory};
-        scheduler::RateMeter admitted{rate_memory};
     };
 
     // events (node_core.cpp)
@@ -190,7 +181,7 @@ private:
     Releases releases_;
     bool releases_due_ = false;  ///< those that wait go now, whether there is a message to go with or not
     Usec recent_completion_{0};  ///< of own frames that were sent on, from their last attempt; smoothed
-    uint64_t work_bytes_ = 0;  ///< of the largest message of work so far, or a frame
+    uint64_t work_bytes_ = 0;    ///< of the largest message of work so far, or a frame
     CoreCounters counters_;
     uint64_t next_job_ = 1;
     uint64_t state_sequence_ = 0;

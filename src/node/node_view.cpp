@@ -29,14 +29,17 @@ std::optional<LayerRange> NodeCore::layers_of(const NodeId& member) const {
 }
 
 /// Whether those to come can finish a frame of this model and source that leaves before `layer`: the members up to its
-/// source, and the source itself, where a frame ends that nobody finished before.
+/// source, and the source itself, where a frame ends that nobody finished before. An own frame that would come back as
+/// it went is none of theirs.
 NodeCore::Ahead NodeCore::ahead_of(const NodeId& source, uint16_t layer) const {
     const auto& members = ring_.members();
+    const uint16_t leaves_at = layer;
     Ahead unless = Ahead::stuck;
     for (size_t i = 1; i <= members.size(); ++i) {
         const NodeId& member = members[i % members.size()].id;
         const auto theirs = layers_of(member);
         if (!theirs) unless = Ahead::unknown;
+        if (member == config_.self.id && layer == leaves_at && layer < costs_.layers()) return unless;
         if (theirs && theirs->contains(layer)) layer = theirs->last;
         if (layer >= costs_.layers()) return Ahead::finished;
         if (member == source) return unless;
@@ -141,7 +144,8 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     // Cuts are chosen by the link's speed; while it is not known, what a frame needs here is told for more layers than
     // are offered, or one that is nearly done would look as dear as a whole one.
     const uint16_t layers = costs_.layers();
-    for (size_t i = 1; policy_->uses_cuts() && runs_all() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
+    for (size_t i = 1;
+         policy_->uses_cuts() && runs_all() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
         const auto layer = static_cast<uint16_t>(i * layers / std::min<size_t>(remaining_max, layers));
         const double takes_s = clock_.seconds(layer, layers) + scheduler::run_overhead * clock_.seconds(0, layers);
         list.push_back({layer, from_seconds(takes_s), prices_.lane_price(takes_s)});
@@ -167,8 +171,8 @@ std::vector<uint16_t> NodeCore::with_own_cuts(std::vector<uint16_t> cuts) const 
     return cuts;
 }
 
-/// Chosen anew when measurements moved so far that it is worth it; used once all runs between them are ready, so no frame waits for it. A frame
-/// that rests at a former cut goes on from there.
+/// Chosen anew when measurements moved so far that it is worth it; used once all runs between them are ready, so no
+/// frame waits for it. A frame that rests at a former cut goes on from there.
 void NodeCore::choose_cuts() {
     const Link* link = successor_link();
     if (!policy_->uses_cuts() || costs_.layers() == 0 || link == nullptr || !next_cuts_.empty()) return;
