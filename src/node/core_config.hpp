@@ -44,7 +44,8 @@ struct CoreConfig {
     uint64_t queue_bytes = UINT64_MAX / 4;
 };
 
-/// Core settings out of a checked configuration; `self`, `profile` and `time_scale` stay to be filled in.
+/// Core settings out of a checked configuration; `self`, `profile`, `time_scale` and what follows from the plan of
+/// memory stay to be filled in.
 [[nodiscard]] CoreConfig core_config(const NodeConfig& config);
 
 }  // namespace eddy::node
