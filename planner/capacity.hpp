@@ -3,10 +3,12 @@
 // ways, a device computes on all its lanes whenever it has work, links are always full, nothing but frontiers and
 // results is sent.
 //
-// * Along the ring a frame goes from successor to successor and never enters its own source's device again; with
-//   `links = direct` it goes to any device but that, and all that a device sends, or receives, is bounded by the widest
-//   of its links that way as well. The result goes straight back.
-// * A device without the model, or whose memory is less than the model's weights, computes nothing and may relay.
+// * Along the ring a frame goes from successor to successor and never enters its own source's device again, unless the
+//   last one before it cannot finish the frame: then it ends there. With `links = direct` it goes to any device but
+//   that, and all that a device sends, or receives, is bounded by the widest of its links that way as well. The result
+//   goes straight back.
+// * A device runs the layers that models/graph/memory_plan.hpp finds memory for; one without the model, none. It may
+//   relay.
 // * The processor of a device gives speed · lanes full cores. Changes are not regarded: experiment_at(). For a
 //   makespan every device is as fast as it ever is.
 //

@@ -5,12 +5,13 @@
 #include <numeric>
 #include <string>
 
+#include "models/graph/memory_plan.hpp"
+
 namespace eddy::planner {
 
 namespace {
 
 constexpr double bytes_per_mb = 1e6;
-constexpr double mib = 1 << 20;
 
 bool positive(double value) { return value > 0 && std::isfinite(value); }
 bool is_width(double value) { return value > 0; }  // an infinitely wide link limits nothing
@@ -40,15 +41,14 @@ Status check(const Experiment& experiment, const ModelProfile& profile, double r
     return success();
 }
 
-/// A device too small for the model's weights computes none of its layers.
-std::vector<uint8_t> computing_devices(const Experiment& experiment, const ModelProfile& profile) {
-    uint64_t weights = 0;
-    for (const LayerProfile& layer : profile.layers) weights += layer.weight_bytes;
-    std::vector<uint8_t> computes;
-    for (const ExperimentDevice& device : experiment.devices)
-        computes.push_back(
-            device.has_model && static_cast<double>(weights) <= static_cast<double>(device.memory_mb) * mib ? 1 : 0);
-    return computes;
+/// By device; those without memory for all layers run some or none.
+std::vector<LayerRange> runs_of(const Experiment& experiment, const ModelProfile& profile) {
+    std::vector<LayerRange> runs;
+    for (size_t d = 0; d < experiment.devices.size(); ++d)
+        runs.push_back(experiment.devices[d].has_model
+                           ? graph::plan_memory(profile, graph::memory_needs(experiment, d)).layers
+                           : LayerRange{0, 0});
+    return runs;
 }
 
 /// By device: who follows on the circle of ids; empty if two have the same.
@@ -111,11 +111,16 @@ void add_resources(LayeredGraph& graph, const Experiment& experiment) {
     }
 }
 
+bool has_way(const LayeredGraph& graph, size_t home) {
+    const Charges even{std::vector<double>(graph.devices, 1), std::vector<double>(graph.link.size(), 1), {}};
+    return cheapest_way(graph, even, home).cost < lp::infinity;
+}
+
 }  // namespace
 
 bool LayeredGraph::same_ways(const LayeredGraph& other) const {
     return devices == other.devices && direct == other.direct && layer_s == other.layer_s &&
-           frontier_mb == other.frontier_mb && result_mb == other.result_mb && computes == other.computes &&
+           frontier_mb == other.frontier_mb && result_mb == other.result_mb && runs == other.runs &&
            next == other.next && homes == other.homes && home_of == other.home_of && resources == other.resources;
 }
 
@@ -129,14 +134,20 @@ Result<LayeredGraph> layered_graph(const Experiment& experiment, const ModelProf
         graph.frontier_mb.push_back(static_cast<double>(layer.frontier_bytes) / bytes_per_mb);
     }
     graph.result_mb = result_bytes / bytes_per_mb;
-    graph.computes = computing_devices(experiment, profile);
-    if (std::count(graph.computes.begin(), graph.computes.end(), 1) == 0)
-        return invalid("no device has the model and memory for its weights");
+    if (profile.layers.size() >= UINT16_MAX) return invalid("the profile has too many layers");
+    graph.runs = runs_of(experiment, profile);
+    for (uint16_t l = 0; l < graph.layers(); ++l)
+        if (std::none_of(graph.runs.begin(), graph.runs.end(), [&](LayerRange runs) { return runs.contains(l); }))
+            return invalid("no device has the model and memory for layer " + std::to_string(l));
     graph.next = successors(experiment);
     if (graph.next.empty()) return invalid("two devices have the same id");
     for (const ExperimentDevice& device : experiment.devices) graph.speed.push_back(device.speed);
     add_homes(graph, experiment);
     add_resources(graph, experiment);
+    for (size_t home = 0; home < graph.homes.size(); ++home)
+        if (!has_way(graph, home))
+            return invalid("frames of device " + experiment.devices[graph.homes[home]].name +
+                           " meet no devices with memory for all layers in their order");
     return graph;
 }
 
@@ -184,8 +195,9 @@ public:
         : graph_(graph),
           charges_(charges),
           home_(graph.homes[home]),
-          came_from_(graph.layers() * graph.devices, nowhere),
-          cost_(graph.devices, lp::infinity) {}
+          again_(graph.devices),
+          came_from_(graph.layers() * (graph.devices + 1), nowhere),
+          cost_(graph.devices + 1, lp::infinity) {}
 
     CheapestWay run() {
         cost_[home_] = 0;
@@ -194,13 +206,16 @@ public:
                 spread_direct(l);
             else
                 spread_ring(l);
-            for (size_t d = 0; d < graph_.devices; ++d)
-                cost_[d] = graph_.computes[d] ? cost_[d] + graph_.layer_s[l] * charges_.work[d] : lp::infinity;
+            for (size_t at = 0; at <= again_; ++at) {
+                const size_t d = device(at);
+                const bool runs = graph_.runs[d].contains(static_cast<uint16_t>(l));
+                cost_[at] = runs ? cost_[at] + graph_.layer_s[l] * charges_.work[d] : lp::infinity;
+            }
         }
         size_t best = nowhere;
-        for (size_t d = 0; d < graph_.devices; ++d) {
-            if (d != home_) cost_[d] += hop_cost(graph_.layers(), d, home_);
-            if (best == nowhere || cost_[d] < cost_[best]) best = d;
+        for (size_t at = 0; at <= again_; ++at) {
+            if (device(at) != home_) cost_[at] += hop_cost(graph_.layers(), at, home_);
+            if (best == nowhere || cost_[at] < cost_[best]) best = at;
         }
         return {cost_[best], trace(best)};
     }
@@ -212,15 +227,21 @@ private:
         return charges_.data[pair] * mb + (charges_.message.empty() ? 0 : charges_.message[pair]);
     }
 
+    [[nodiscard]] size_t device(size_t at) const { return at == again_ ? home_ : at; }
+
     void take(size_t layer, size_t from, size_t to) {
-        const double cost = cost_[from] + hop_cost(layer, from, to);
+        const double cost = cost_[from] + hop_cost(layer, from, device(to));
         if (cost >= cost_[to]) return;
         cost_[to] = cost;
-        came_from_[layer * graph_.devices + to] = from;
+        came_from_[layer * (graph_.devices + 1) + to] = from;
     }
 
     void spread_ring(size_t layer) {
-        for (size_t d = home_; graph_.next[d] != home_; d = graph_.next[d]) take(layer, d, graph_.next[d]);
+        size_t d = home_;
+        for (; graph_.next[d] != home_; d = graph_.next[d]) take(layer, d, graph_.next[d]);
+        const LayerRange& of_last = graph_.runs[d];
+        const bool finishes = of_last.contains(static_cast<uint16_t>(layer)) && of_last.last == graph_.layers();
+        if (d != home_ && !finishes) take(layer, d, again_);
     }
 
     /// Dijkstra's algorithm over all pairs: a frame may be relayed where the straight link is narrow.
@@ -240,11 +261,11 @@ private:
     [[nodiscard]] Way trace(size_t at) const {
         Way way;
         way.device_of_layer.resize(graph_.layers());
-        if (at != home_) way.hops.push_back({graph_.layers(), at, home_});
+        if (device(at) != home_) way.hops.push_back({graph_.layers(), at, home_});
         for (size_t l = graph_.layers(); l-- > 0;) {
-            way.device_of_layer[l] = at;
-            for (size_t from; (from = came_from_[l * graph_.devices + at]) != nowhere; at = from)
-                way.hops.push_back({l, from, at});
+            way.device_of_layer[l] = device(at);
+            for (size_t from; (from = came_from_[l * (graph_.devices + 1) + at]) != nowhere; at = from)
+                way.hops.push_back({l, from, device(at)});
         }
         std::reverse(way.hops.begin(), way.hops.end());
         return way;
@@ -253,8 +274,9 @@ private:
     const LayeredGraph& graph_;
     const Charges& charges_;
     size_t home_;
-    std::vector<size_t> came_from_;  ///< layer · devices + device: the hop by which it came, before this layer
-    std::vector<double> cost_;
+    const size_t again_;             ///< stands for home once more, at the end of the ring
+    std::vector<size_t> came_from_;  ///< layer · (devices + 1) + device: the hop by which it came, before this layer
+    std::vector<double> cost_;       ///< by device, and again_
 };
 
 }  // namespace

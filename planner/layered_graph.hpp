@@ -36,7 +36,7 @@ struct LayeredGraph {
     std::vector<double> layer_s;      ///< by layer, on a full core
     std::vector<double> frontier_mb;  ///< by layer: before it
     double result_mb = 0;
-    std::vector<uint8_t> computes;    ///< by device: it has the model, and memory for it
+    std::vector<LayerRange> runs;     ///< by device: the layers it has the model and memory for; within the chain
     std::vector<size_t> next;         ///< by device: its successor on the ring
     std::vector<size_t> homes;        ///< devices with sources, ascending; sources of one device share their ways
     std::vector<size_t> home_of;      ///< by source: index in `homes`
@@ -87,7 +87,8 @@ struct CheapestWay {
     double cost = 0;
     Way way;
 };
-/// From homes[home]; no frame comes back to its home before its result does. There is one if any device computes.
+/// From homes[home]; no frame comes back to its home before its result does, unless the last device on the ring cannot
+/// finish it: it then ends at home. Infinitely dear if there is none.
 CheapestWay cheapest_way(const LayeredGraph& graph, const Charges& charges, size_t home);
 
 }  // namespace eddy::planner

@@ -35,10 +35,12 @@ struct Row {
     uint8_t priority = 0;
     float held_back = 0;     ///< of an own one: what its first queue counts beyond its frames (admission.hpp)
     bool own = false;        ///< its frames begin at this node
-    bool last = false;       ///< this node computes, and the successor is its source or there is none
+    bool whole = true;       ///< of an own one: this node can compute its frames from the first layer to the last
+    bool last = false;       ///< this node can finish frames, and the successor is its source or there is none
     bool credit = false;     ///< the successor takes one more of its frames
     QueueBits ends = 0;      ///< whose head may go no further than this node
-    QueueBits foreign = 0;   ///< whose head cannot be computed here: no model, or another one
+    QueueBits stays = 0;     ///< whose head must be computed further here first: nobody to come can
+    QueueBits foreign = 0;   ///< whose head cannot be computed here: no model, another one, or not these layers
     QueueBits starving = 0;  ///< who holds frames and was not served for starves_after
     std::array<uint32_t, queues_max> here{};
     /// Of the successor, in terms of this node's queues: what it told, and what was sent to it since.

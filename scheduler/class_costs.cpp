@@ -38,6 +38,10 @@ ClassCosts class_costs(const ClassInputs& inputs, uint16_t layers) {
     std::copy(inputs.cuts.begin(), inputs.cuts.end(), costs.cut.begin());
     costs.cut[classes] = layers;
 
+    const uint16_t last_layer = std::min(inputs.layers.last, layers);
+    const auto runs = [&](size_t from, size_t to) {
+        return inputs.computes && costs.cut[from] >= inputs.layers.first && costs.cut[to] <= last_layer;
+    };
     const double overhead_s = inputs.computes ? run_overhead * inputs.before_s.back() : 0;
     const auto run_s = [&](size_t from, size_t to) {
         return std::max(shortest_s, inputs.before_s[to] - inputs.before_s[from] + overhead_s);
@@ -48,15 +52,17 @@ ClassCosts class_costs(const ClassInputs& inputs, uint16_t layers) {
     for (size_t c = classes; c-- > 0;) {
         after_hop_s[c] = inputs.transfer_s.empty() ? infinite : remaining_at(inputs.next, inputs.cuts[c]);
         double best = inputs.transfer_s.empty() ? infinite : hop_s(c) + after_hop_s[c];
-        if (inputs.computes)
-            for (size_t to = c + 1; to <= classes; ++to) best = std::min(best, run_s(c, to) + remaining_s[to]);
+        for (size_t to = c + 1; to <= classes; ++to)
+            if (runs(c, to)) best = std::min(best, run_s(c, to) + remaining_s[to]);
         costs.remaining_s[c] = remaining_s[c] = best;
     }
     costs.model_s = inputs.computes ? run_s(0, classes) : infinite;
+    costs.whole = runs(0, classes);
     const double model_s = inputs.computes ? costs.model_s : remaining_s[0];
     const double bias_per_s = model_s == infinite ? 0 : bias_frames / model_s;
     for (size_t c = 0; c < classes; ++c) {
-        for (size_t to = c + 1; inputs.computes && to <= classes; ++to) {
+        for (size_t to = c + 1; to <= classes; ++to) {
+            if (!runs(c, to)) continue;
             costs.run[c][to] = action(remaining_s[c], run_s(c, to), remaining_s[to], bias_per_s);
             costs.fastest_run[c] = std::max(costs.fastest_run[c], costs.run[c][to].per_s);
         }

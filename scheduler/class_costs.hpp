@@ -4,8 +4,9 @@
 //
 //   D_n(l) = min( min over l' of t_n(l, l') + D_n(l'),  x_n(l) + D_{n+1}(l) ),   D(end) = 0
 //
-// t_n: compute time (with run_overhead), x_n: transfer time to the successor; D needs no global view, as every node tells its own to its
-// predecessor. (EDCNC's bias: Feng, Llorca, Tulino, Molisch, arXiv 1708.09561.)
+// t_n: compute time (with run_overhead), x_n: transfer time to the successor; D needs no global view, as every node
+// tells its own to its predecessor. Runs of layers that this node has no memory for are none of its ways. (EDCNC's
+// bias: Feng, Llorca, Tulino, Molisch, arXiv 1708.09561.)
 #pragma once
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "eddy/messages.hpp"
+#include "eddy/profile.hpp"
 
 namespace eddy::scheduler {
 
@@ -23,8 +25,8 @@ inline constexpr size_t classes_max = remaining_max;
 inline constexpr double bias_frames = 2;
 
 /// What a run costs beyond its layers, as a part of the whole model's time: handing over between threads, tensors made
-/// dense, caches gone cold. Without it a frame was divided into as many runs as there are cuts, since all ways to its end
-/// looked equally good; real devices lost a fifth of their time by it.
+/// dense, caches gone cold. Without it a frame was divided into as many runs as there are cuts, since all ways to its
+/// end looked equally good; real devices lost a fifth of their time by it.
 inline constexpr double run_overhead = 0.02;
 
 /// What the constants are computed from. Times in seconds.
@@ -34,6 +36,7 @@ struct ClassInputs {
     std::vector<double> transfer_s;    ///< of a frame at each cut to the successor; empty: no successor
     std::vector<msg::Remaining> next;  ///< the successor's D; empty: not known
     bool computes = true;              ///< this node has the model
+    LayerRange layers;                 ///< of it, this node runs these; cuts may lie outside
 };
 
 struct ClassCosts {
@@ -48,6 +51,7 @@ struct ClassCosts {
     std::array<float, classes_max> fastest_run{};                        ///< the highest per_s of all runs from there
     std::array<Action, classes_max> hop{};
     double model_s = 0;                             ///< the whole model in one run; infinite: it is not here
+    bool whole = false;                             ///< and it can be run here
     std::array<double, classes_max> remaining_s{};  ///< D; infinite: not from here
 
     /// The class of a frame that resumes at this layer: the last cut at or before it.

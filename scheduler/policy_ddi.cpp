@@ -6,7 +6,10 @@
 //   * A frame goes to the worker that would finish it first, by what the source knows: backlog, speed, transfer time.
 //   It
 //     stays here when this node, all its own waiting frames included, would be done sooner.
+//   * A node that cannot run the whole model, for want of memory, is no worker.
 //   * A node serves the source that it served longest ago, so that all share it; the oldest frame of it.
+#include <limits>
+
 #include "scheduler/policies.hpp"
 
 namespace eddy::scheduler {
@@ -27,7 +30,8 @@ std::optional<Hop> DdiPolicy::pick_hop(const Board& board) const {
     for (const Row& row : board.rows) waiting += row.here[queue_work];
     const double model_s = board.costs.model_s;
     std::optional<Hop> best;
-    double best_s = waiting * model_s;  // a lane that is free takes the frame at once
+    // A lane that is free takes the frame at once; without memory for the whole model none ever does.
+    double best_s = board.costs.whole ? waiting * model_s : std::numeric_limits<double>::infinity();
     for (size_t i = 0; i < board.rows.size(); ++i) {
         const Row& row = board.rows[i];
         if (!row.own || row.here[queue_work] == 0 || (row.ends & bit(queue_work)) != 0) continue;

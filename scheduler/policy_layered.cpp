@@ -34,17 +34,21 @@ struct BestRun {
     uint64_t served = 0;
 };
 
-/// The best run of one queue, if it scores more than `best`. `forced`: to the end, at any score.
+/// The best run of one queue, if it scores more than `best`. `forced`: as far as this node can, at any score.
 void offer_runs(const Board& board, size_t i, size_t queue, bool forced, std::optional<BestRun>& best) {
     const Row& row = board.rows[i];
     const ClassCosts& costs = board.costs;
     const float here = board.backlog(row, queue);
-    for (size_t to = forced ? costs.classes : queue + 1; to <= costs.classes; ++to) {
+    size_t furthest = costs.classes;
+    while (forced && furthest > queue + 1 && costs.run[queue][furthest].per_s == 0) --furthest;
+    for (size_t to = forced ? furthest : queue + 1; to <= costs.classes; ++to) {
         const auto& action = costs.run[queue][to];
         const bool end = to == costs.classes;
         if (action.per_s == 0 || (!end && row.here[to] >= board.queue_frames)) continue;
         const float after = end ? 0.0F : board.backlog(row, to);
-        const float score = (here - after + action.bias) * action.per_s;
+        // D may think of a way round the ring that is none.
+        const float bias = (row.stays & bit(queue)) != 0 ? 0 : action.bias;
+        const float score = (here - after + bias) * action.per_s;
         if (score <= 0 && !forced) continue;
         if (best) {
             if (score < best->run.score) continue;
@@ -105,7 +109,7 @@ std::optional<BestRun> best_run(const Board& board, bool priorities) {
     return best;
 }
 
-bool may_hop(const Row& row, size_t queue) { return row.here[queue] > 0 && (row.ends & bit(queue)) == 0; }
+bool may_hop(const Row& row, size_t queue) { return row.here[queue] > 0 && ((row.ends | row.stays) & bit(queue)) == 0; }
 
 }  // namespace
 

@@ -15,13 +15,14 @@
 //   * A queue whose way on is full (no credit, no room at the link) is left out until that changes.
 //   * Several streams at one node are several sources, each with its own q_l and q_n.
 //   * Frames that are left behind by (2): a queue not served for starves_after goes first (policy.hpp).
+//   * A source whose own node has no memory for all layers shares all its frames.
 //   * Weights and priorities are not the paper's, and count for nothing.
 #include "scheduler/policies.hpp"
 
 namespace eddy::scheduler {
 
 size_t MsMdiPolicy::admit(const Row& own) const {
-    return own.here[queue_local] <= own.here[queue_work] ? queue_local : queue_work;
+    return own.whole && own.here[queue_local] <= own.here[queue_work] ? queue_local : queue_work;
 }
 
 std::optional<Run> MsMdiPolicy::pick_run(const Board& board) const {

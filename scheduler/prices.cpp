@@ -51,10 +51,9 @@ void Prices::write(Board& board) const {
         const auto run = [&](size_t to) { return static_cast<float>(lane_per_s / costs.run[c][to].per_s); };
         float best = none;
         board.price_here[c] = 0;
-        if (costs.run[c][end].per_s > 0) {
-            best = board.price_here[c] = std::max(0.0F, run(end) - ready_frames);
-            for (size_t to = c + 1; to < end; ++to) best = std::min(best, run(to) + board.price[to]);
-        }
+        if (costs.run[c][end].per_s > 0) best = board.price_here[c] = std::max(0.0F, run(end) - ready_frames);
+        for (size_t to = c + 1; to < end; ++to)
+            if (costs.run[c][to].per_s > 0) best = std::min(best, run(to) + board.price[to]);
         if (costs.hop[c].per_s > 0) {
             const auto hop = static_cast<float>(link_per_s / costs.hop[c].per_s);
             best = std::min(best, std::max(hop - 1, hop_frames) + board.next_price[c]);

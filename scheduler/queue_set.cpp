@@ -44,11 +44,13 @@ void QueueSet::close(size_t row) {
 void QueueSet::head_changed(size_t row, size_t queue) {
     Row& r = board_.rows[row];
     r.ends &= ~bit(queue);
+    r.stays &= ~bit(queue);
     r.foreign &= ~bit(queue);
     const auto& items = queues_[row].of(queue);
     if (items.empty()) return;
     const HeadFacts facts = facts_(items.front());
     if (facts.ends) r.ends |= bit(queue);
+    if (facts.stays) r.stays |= bit(queue);
     if (facts.foreign) r.foreign |= bit(queue);
     r.since[queue] = items.front().since;
 }
@@ -141,7 +143,7 @@ void QueueSet::regroup(size_t queues, const std::function<size_t(const Item&)>& 
         std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.since < b.since; });
         queues_[row].at_cuts.assign(queues, {});
         Row& r = board_.rows[row];
-        for (QueueBits* bits : {&r.ends, &r.foreign, &r.starving}) *bits &= bit(queue_local);
+        for (QueueBits* bits : {&r.ends, &r.stays, &r.foreign, &r.starving}) *bits &= bit(queue_local);
         for (size_t q = 0; q < classes_max; ++q) r.here[q] = r.next[q] = 0;
         for (auto& item : items) {
             const size_t q = queue_of(item);

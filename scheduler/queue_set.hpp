@@ -18,7 +18,8 @@ namespace eddy::scheduler {
 /// What must be known of a head; asked when a queue gets another one.
 struct HeadFacts {
     bool ends = false;     ///< it may go no further than this node
-    bool foreign = false;  ///< it cannot be computed here
+    bool stays = false;    ///< it may go further, but not before more of it was computed here
+    bool foreign = false;  ///< it cannot be computed here; if its way ends here, not to its end
 };
 
 class QueueSet {

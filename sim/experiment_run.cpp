@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "eddy/assert.hpp"
+#include "models/graph/memory_plan.hpp"
 #include "sim/simulation.hpp"
 
 namespace eddy::sim {
@@ -32,13 +33,6 @@ SourceModel source_model(const ExperimentSource& source) {
     model.weight = source.weight;
     model.priority = static_cast<uint8_t>(std::min(source.priority, priority_max));
     return model;
-}
-
-/// As the bound has it.
-bool computes(const ExperimentDevice& device, const ModelProfile& profile) {
-    uint64_t weights = 0;
-    for (const LayerProfile& layer : profile.layers) weights += layer.weight_bytes;
-    return device.has_model && weights <= device.memory_mb << 20;
 }
 
 class Run {
@@ -92,7 +86,11 @@ private:
             node.id = device.id;
             node.speed = device.speed;
             node.lanes = device.lanes;
-            node.has_model = computes(device, profile);
+            node.has_model = device.has_model;
+            const graph::MemoryPlan plan = graph::plan_memory(profile, graph::memory_needs(experiment_, d));
+            node.layers = plan.layers;
+            node.custody_bytes = plan.custody;
+            node.queue_bytes = plan.queues;
             node.policy = policy;
             node.shares = options_.shares;
             node.memory_bytes = device.memory_mb << 20;
@@ -248,10 +246,10 @@ Result<ExperimentRun> run_experiment(const Experiment& experiment, const ModelPr
                                      uint64_t seed, const ExperimentRunOptions& options) {
     EDDY_ASSERT(!experiment.devices.empty() && !experiment.sources.empty() && options.check_every > 0);
     for (const ExperimentSource& source : experiment.sources)
-        if (const ExperimentDevice& device = experiment.devices[source.device]; !computes(device, profile))
+        if (const ExperimentDevice& device = experiment.devices[source.device]; !device.has_model)
             return unsupported("source " + source.name + " is on " + device.name +
-                               ", which has no model or no memory for its weights, and only relays: change the "
-                               "device's has_model or memory_mb, or attach the source to another");
+                               ", which has no model and only relays: change the device's has_model, or attach the "
+                               "source to another");
     return Run(experiment, profile, policy, seed, options).run();
 }
 

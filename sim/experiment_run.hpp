@@ -6,8 +6,8 @@
 // holds for all of it. When the window ends so do the sources, unless all have `frames`: then they run to their end,
 // for the makespan. Then the cluster drains, and every captured frame must have had its one outcome.
 //
-// A device has one network card, as fast as its fastest link each way. One without memory for the model's weights only
-// relays. Pure: all follows from the arguments.
+// A device has one network card, as fast as its fastest link each way. It runs the layers that
+// models/graph/memory_plan.hpp finds memory for, and may be none of them. Pure: all follows from the arguments.
 #pragma once
 
 #include <cstdint>

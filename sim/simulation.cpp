@@ -72,6 +72,8 @@ public:
         config.frame_timeout = model_.frame_timeout;
         config.memory_bytes = model_.memory_bytes;
         config.custody_bytes = model_.custody_bytes;
+        config.queue_bytes = model_.queue_bytes;
+        config.layers = model_.layers;
         if (journals()) recover_journal(config);
         core_ = std::make_unique<node::NodeCore>(config, world_.random_.next());
         idle_ = false;
@@ -167,6 +169,8 @@ public:
             EDDY_ASSERT(live_.count(tensor.buffer) == 1);
             expect(content_of(tensor).layer == job.units.first, "LayersInOrder", "a layer is left out or done twice");
         }
+        expect(job.units.first >= model_.layers.first && job.units.last <= model_.layers.last, "OwnLayers",
+               "a layer is run that does not fit");
         layers_run_ += job.units.last - job.units.first;
         end_job_at(lanes_.begin(job, now()));
     }

@@ -51,11 +51,13 @@ struct NodeModel {
     double speed = 1.0;  ///< profile times are divided by it
     uint32_t lanes = 1;
     bool has_model = true;
+    LayerRange layers;  ///< of the model, it runs these
     std::vector<SourceModel> sources;
     PolicyKind policy = PolicyKind::ms_mdi;
     SharesKind shares = SharesKind::parameters;
     uint64_t memory_bytes = 0;
     uint64_t custody_bytes = uint64_t{128} << 20;
+    uint64_t queue_bytes = UINT64_MAX / 4;
     bool cameras_wait = false;  ///< for start_cameras(), instead of starting with the node
     uint32_t queue_frames = 8;
     Usec frame_timeout = std::chrono::seconds(30);

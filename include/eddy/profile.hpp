@@ -22,6 +22,14 @@ struct LayerProfile {
     friend bool operator==(const LayerProfile&, const LayerProfile&) = default;
 };
 
+/// Layers [first, last) of a chain; none if they are equal.
+struct LayerRange {
+    uint16_t first = 0;
+    uint16_t last = UINT16_MAX;  ///< beyond the chain's end: to it
+    [[nodiscard]] bool contains(uint16_t layer) const { return first <= layer && layer < last; }
+    friend bool operator==(const LayerRange&, const LayerRange&) = default;
+};
+
 struct ModelProfile {
     std::string model;   ///< file name without folder, for people
     std::string device;  ///< processor and lane count the times were measured on

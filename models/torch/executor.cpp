@@ -36,6 +36,10 @@ Status Executor::check_range(uint32_t first, uint32_t last) const {
     if (first >= last || last > layers)
         return invalid("layers " + std::to_string(first) + " to " + std::to_string(last) + " are not a run of the " +
                        std::to_string(layers) + " there are");
+    const LayerRange kept = model().kept();
+    if (first < kept.first || last > kept.last)
+        return unsupported("layers " + std::to_string(first) + " to " + std::to_string(last) +
+                           ": the weights of some are not kept in memory");
     return success();
 }
 
@@ -63,7 +67,7 @@ Status Executor::prepare(uint32_t first, uint32_t last) {
 }
 
 Status Executor::prepare_layers() {
-    for (uint32_t l = 0; l < model().chain().layers().size(); ++l)
+    for (uint32_t l = model().kept().first; l < model().kept().last; ++l)
         if (auto prepared = prepare(l, l + 1); !prepared) return prepared;
     return success();
 }

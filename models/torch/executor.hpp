@@ -39,7 +39,7 @@ public:
 
     /// Compile layers [first, last) as one unit now, so that their first run is fast.
     Status prepare(uint32_t first, uint32_t last);
-    /// Compile every single layer: with these any run can be served.
+    /// Compile every single layer that is kept: with these any run of them can be served.
     Status prepare_layers();
 
     /// Layers [first, last). `inputs` is the frontier before `first`, in any order; meta.value says which is which

@@ -1,7 +1,9 @@
 #include "models/torch/model.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <string_view>
+#include <unordered_set>
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -91,6 +93,16 @@ at::Tensor sample_frame(const ModelCard& card, uint64_t seed) {
     return frame;
 }
 
+/// `visit` the storage of a constant that is a tensor.
+template <class Visit>
+void visit_weight(Node* node, const Visit& visit) {
+    if (node->kind() != c10::prim::Constant || !node->hasAttribute(c10::attr::value) ||
+        node->kindOf(c10::attr::value) != torch::jit::AttributeKind::t)
+        return;
+    const at::Tensor& tensor = node->t(c10::attr::value);
+    if (tensor.has_storage()) visit(node, tensor.storage().unsafeGetStorageImpl());
+}
+
 Status import(ModelState& state, const LoadOptions& options) {
     torch::jit::ExtraFilesMap extra{{"eddy.json", ""}};
     torch::jit::Module module = torch::jit::load(state.path, c10::Device(c10::kCPU), extra);
@@ -116,7 +128,7 @@ Status import(ModelState& state, const LoadOptions& options) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Model>> Model::load(const std::string& path, const LoadOptions& options) {
+Result<std::shared_ptr<Model>> Model::load(const std::string& path, const LoadOptions& options) {
     if (auto checked = check_archive(path, options.file_bytes_max); !checked) return checked.error();
     auto hash = hash_file(path);
     if (!hash) return hash.error();
@@ -133,8 +145,32 @@ Result<std::shared_ptr<const Model>> Model::load(const std::string& path, const 
     }
     state->chain = graph::Chain::derive(state->graph);
     state->chain_hash = hash_text(graph::describe_chain(state->graph, state->chain));
-    return std::shared_ptr<const Model>(new Model(std::move(state)));
+    state->kept.last = static_cast<uint16_t>(state->chain.layers().size());
+    return std::shared_ptr<Model>(new Model(std::move(state)));
 }
+
+void Model::keep_only(LayerRange layers) {
+    ModelState& state = *state_;
+    state.kept = {std::max(state.kept.first, layers.first), std::min(state.kept.last, layers.last)};
+    state.kept.last = std::max(state.kept.first, state.kept.last);
+    const uint32_t first = state.chain.cut(state.kept.first);
+    const uint32_t last = state.chain.cut(state.kept.last);
+    std::unordered_set<const c10::StorageImpl*> needed;  // layers may share weights
+    const auto each_weight = [&](bool inside, const auto& visit) {
+        for (uint32_t op = 0; op < state.flat.operators.size(); ++op)
+            if ((op >= first && op < last) == inside)
+                for (const Node* node : state.flat.operators[op].nodes)
+                    for (const torch::jit::Value* input : node->inputs()) visit_weight(input->node(), visit);
+    };
+    each_weight(true, [&](Node*, const c10::StorageImpl* storage) { needed.insert(storage); });
+    each_weight(false, [&](Node* constant, const c10::StorageImpl* storage) {
+        if (needed.count(storage) != 0) return;
+        if (state.weights.erase(storage) != 0) state.weight_bytes -= storage->nbytes();
+        constant->t_(c10::attr::value, at::empty({0}));
+    });
+}
+
+LayerRange Model::kept() const { return state_->kept; }
 
 Model::Model(std::unique_ptr<ModelState> state) : state_(std::move(state)) {}
 Model::~Model() = default;

@@ -1,5 +1,6 @@
 // A TorchScript file, imported: checked, frozen, made functional, flattened to a ModelGraph, and cut into a chain.
-// Immutable and thread-safe once loaded; lanes share one by shared_ptr. No LibTorch header is needed to use it.
+// Immutable and thread-safe once loaded and cut down; lanes share one by shared_ptr. No LibTorch header is needed to
+// use it.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,11 @@ public:
     /// The model takes one float tensor [1, 3, height, width], normalised as the card says. Runs it twice at this
     /// size to learn every shape. Errors name the file; what cannot be imported is named with its operator and place:
     /// `invalid` for files that are broken or do not fit their input, `unsupported` for models Eddy cannot divide.
-    static Result<std::shared_ptr<const Model>> load(const std::string& path, const LoadOptions& options = {});
+    static Result<std::shared_ptr<Model>> load(const std::string& path, const LoadOptions& options = {});
+    /// Gives back the weights of all other layers, for good; runs with such layers cannot be compiled from then on.
+    /// Units that were keep theirs. Not while others use this model.
+    void keep_only(LayerRange layers);
+    [[nodiscard]] LayerRange kept() const;
     ~Model();
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;
@@ -44,7 +49,7 @@ public:
     [[nodiscard]] ContentHash chain_hash() const;
     /// File name without folder, for people.
     [[nodiscard]] const std::string& file_name() const;
-    /// Weights as loaded, held once whatever is compiled.
+    /// Weights as loaded and kept, held once whatever is compiled.
     [[nodiscard]] uint64_t weight_bytes() const;
     /// Costs without times: all that planning needs of a model that was not measured here.
     [[nodiscard]] ModelProfile costs() const;

@@ -24,6 +24,7 @@ struct ModelState {
     std::vector<torch::jit::Value*> values;  ///< by ValueId
     std::unordered_set<const c10::StorageImpl*> weights;
     uint64_t weight_bytes = 0;
+    LayerRange kept;  ///< layers whose weights are here
 };
 
 /// Element types that ModelGraph knows; nothing for the rest.

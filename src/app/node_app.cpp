@@ -9,6 +9,9 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "models/torch/profiler.hpp"
 #include "src/app/folders.hpp"
@@ -21,35 +24,68 @@ namespace eddy::app {
 
 namespace {
 
-/// Of the memory a node may use, this share holds compiled layers; the rest is for buffers and queues.
-constexpr double cache_share = 0.75;
-
 struct LoadedModel {
-    std::shared_ptr<torch_exec::UnitCache> cache;
+    std::shared_ptr<torch_exec::UnitCache> cache;  ///< null: there is memory for no layer
+    ModelCard card;
     ModelProfile profile;
+    graph::MemoryPlan memory;
 };
+
+graph::MemoryPlan plan_memory(const NodeConfig& config, const ModelProfile& profile, const LogFn& log) {
+    const auto plan = graph::plan_memory(profile, graph::memory_needs(config));
+    const bool all = profile.layers.empty() || plan.whole(profile);
+    log(all ? LogLevel::info : LogLevel::warning, graph::to_text(plan, profile));
+    return plan;
+}
+
+/// What was loaded for a moment only goes back to the system, not to the heap.
+void give_back_memory() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
 
 Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
     auto model = torch_exec::Model::load(config.model_path);
     if (!model) return model.error();
     LoadedModel loaded;
-    const auto bytes_max = static_cast<uint64_t>(static_cast<double>(config.memory_mb << 20) * cache_share);
-    loaded.cache = std::make_shared<torch_exec::UnitCache>(*model, bytes_max);
+    loaded.card = (*model)->card();
     torch_exec::ProfileOptions options;
     options.cache_dir = profile_dir();
     options.threads = config.threads_per_lane;
     options.log = log;
     log(LogLevel::info,
         "model " + (*model)->file_name() + ": " + std::to_string((*model)->chain().layers().size()) + " layers");
-    auto profile = torch_exec::load_or_measure_profile(loaded.cache, options);
+    // The file is read whole, and if it was never measured here, all of it is compiled once; then only the layers that
+    // fit are kept.
+    auto profile =
+        torch_exec::load_or_measure_profile(std::make_shared<torch_exec::UnitCache>(*model, UINT64_MAX), options);
     if (!profile) return profile.error();
     loaded.profile = std::move(*profile);
+    loaded.memory = plan_memory(config, loaded.profile, log);
+    const LayerRange layers = loaded.memory.layers;
+    if (loaded.memory.none()) {
+        model->reset();
+        give_back_memory();
+        return loaded;
+    }
+    (*model)->keep_only(layers);
+    give_back_memory();
+    loaded.cache = std::make_shared<torch_exec::UnitCache>(*model, loaded.memory.compiled + loaded.memory.spare);
     // Compiled before the first frame comes: what is new to LibTorch is slow the first time.
     torch_exec::Executor executor(loaded.cache, {.threads = config.threads_per_lane});
     if (auto status = executor.prepare_layers(); !status) return status.error();
-    const auto last = static_cast<uint32_t>(loaded.profile.layers.size());
-    if (auto status = executor.prepare(0, last); !status) return status.error();
+    if (loaded.memory.spare >= loaded.memory.compiled)
+        if (auto status = executor.prepare(layers.first, layers.last); !status) return status.error();
     return loaded;
+}
+
+void compute_with(const std::shared_ptr<torch_exec::UnitCache>& cache, RuntimeParts& parts) {
+    parts.make_runner = [cache, threads = parts.config.threads_per_lane] { return make_torch_runner(cache, threads); };
+    parts.compile = [cache](const std::vector<UnitRange>& runs) {
+        torch_exec::Executor executor(cache, {.threads = 1});
+        for (const auto& run : runs) (void)executor.prepare(run.first, run.last);  // if not, single layers serve it
+    };
 }
 
 Status load_replay(RuntimeParts& parts) {
@@ -68,6 +104,7 @@ Status load_replay(RuntimeParts& parts) {
               fmt::format("replays {} at speed {}: {} layers of {}, recorded on {}; computes nothing", config.replay,
                           config.replay_speed, profile->layers.size(), profile->model, profile->device));
     parts.profile = std::move(*profile);
+    parts.memory = plan_memory(config, parts.profile, parts.log);
     parts.card.name = parts.profile.model;
     parts.replay = *replay;
     parts.make_runner = [replay = *replay] { return make_replay_runner(replay); };
@@ -114,16 +151,13 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
         auto model = load_model(config, log);
         if (!model) return model.error();
         parts.profile = std::move(model->profile);
-        parts.card = model->cache->model()->card();
+        parts.memory = model->memory;
+        parts.card = model->card;
         parts.frame_height = parts.card.height;
         parts.frame_width = parts.card.width;
-        parts.make_runner = [cache = model->cache, threads = config.threads_per_lane] {
-            return make_torch_runner(cache, threads);
-        };
-        parts.compile = [cache = model->cache](const std::vector<UnitRange>& runs) {
-            torch_exec::Executor executor(cache, {.threads = 1});
-            for (const auto& run : runs) (void)executor.prepare(run.first, run.last);  // if not, single layers serve it
-        };
+        if (model->cache) compute_with(model->cache, parts);
+    } else {
+        parts.memory = plan_memory(config, {}, log);
     }
     if (!options.results_path.empty()) {
         auto writer = metrics::ResultWriter::open(options.results_path, log);

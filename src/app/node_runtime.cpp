@@ -49,6 +49,9 @@ Status NodeRuntime::start() {
     node::CoreConfig core = node::core_config(config);
     core.self = {parts_.identity.id, parts_.identity.incarnation, config.name, endpoint_};
     core.profile = parts_.profile;
+    core.layers = parts_.memory.layers;
+    core.custody_bytes = parts_.memory.custody;
+    core.queue_bytes = parts_.memory.queues;
     // What another device recorded says how fast this one is only together with its speed.
     core.time_scale = 1.0 / config.limit / (parts_.replay ? parts_.replay->speed() : 1.0);
     journal_ = std::make_unique<NodeJournal>(config, parts_.identity.incarnation, parts_.log);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eddy/model_card.hpp"
+#include "models/graph/memory_plan.hpp"
 #include "src/app/capture_bridge.hpp"
 #include "src/app/compute_lane.hpp"
 #include "src/app/identity.hpp"
@@ -32,6 +33,7 @@ struct RuntimeParts {
     NodeConfig config;
     Identity identity;
     ModelProfile profile;  ///< no layers: relays only
+    graph::MemoryPlan memory;
     ModelCard card;
     uint32_t frame_width = 0;
     uint32_t frame_height = 0;

@@ -72,11 +72,15 @@ std::vector<Key> work_keys() {
          "Share of a core each lane may use; it pauses after every run to keep to it.", false, false,
          to(&NodeConfig::limit)},
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
-         "Bound of weights, compiled layers and buffers together, in MiB.", false, false, to(&NodeConfig::memory_mb)},
+         "Bound of weights, compiled layers and buffers together, in MiB; the program itself takes about a hundred "
+         "beside. Layers that do not fit are not run here: the log says which are.",
+         false, false, to(&NodeConfig::memory_mb)},
         {"compute", "custody_mb", IntegerType{0, int64_t{1} << 20}, "",
          "Bound of what is kept, in MiB, of frames that were handed over until the next node has passed them on, so "
          "that "
-         "its loss costs one step. When full, the oldest goes. 0: nothing is kept. Left out: an eighth of memory_mb.",
+         "its loss costs one step. When full, the oldest goes. 0: nothing is kept. Left out: an eighth of memory_mb, "
+         "or "
+         "less where layers need it.",
          false, false, to(&NodeConfig::custody_mb)},
         {"compute", "replay", TextType{}, "",
          "For experiments, in place of [model] path: a recorded eddy.profile/1. The node computes nothing; it waits as "

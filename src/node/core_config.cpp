@@ -14,8 +14,6 @@ CoreConfig core_config(const NodeConfig& config) {
     core.attempts_max = config.attempts_max;
     core.frame_timeout = from_seconds(config.frame_timeout_s);
     core.memory_bytes = config.memory_mb << 20;
-    // Weights and compiled layers may take three quarters of the memory; half of the rest is for what queues hold.
-    core.custody_bytes = config.custody_mb ? *config.custody_mb << 20 : core.memory_bytes / 8;
     for (const auto& source : config.sources) {
         StreamConfig stream;
         stream.name = source.name;

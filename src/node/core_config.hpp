@@ -27,6 +27,7 @@ struct CoreConfig {
     msg::Member self;  ///< endpoint: the one that was really bound
     std::vector<Endpoint> seeds;
     ModelProfile profile;     ///< no layers: this node only relays, and has no streams
+    LayerRange layers;        ///< of these, the node runs so many; the others are as another model's to it
     double time_scale = 1.0;  ///< profile times are for a whole core; 1 / duty cycle
     std::vector<StreamConfig> streams;
     PolicyKind policy = PolicyKind::ms_mdi;
@@ -38,9 +39,13 @@ struct CoreConfig {
     Usec frame_timeout = std::chrono::seconds(30);
     uint64_t memory_bytes = 0;                     ///< told to neighbours
     uint64_t custody_bytes = uint64_t{128} << 20;  ///< kept of what was handed over; 0: nothing is
+    /// While buffers hold more than this and custody_bytes, a source gets no credit but one, and admits no frame but
+    /// one.
+    uint64_t queue_bytes = UINT64_MAX / 4;
 };
 
-/// Core settings out of a checked configuration; `self`, `profile` and `time_scale` stay to be filled in.
+/// Core settings out of a checked configuration; `self`, `profile`, `time_scale` and what follows from the plan of
+/// memory stay to be filled in.
 [[nodiscard]] CoreConfig core_config(const NodeConfig& config);
 
 }  // namespace eddy::node

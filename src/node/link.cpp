@@ -83,7 +83,10 @@ bool Link::accepts(const msg::Work& work) const {
 
 void Link::on_work(const msg::Work& work) {
     received_seq_ = work.seq;
-    ++incoming_[work.frame.source].received;
+    auto [at, first] = incoming_.try_emplace(work.frame.source);
+    outstanding_ += first ? at->second.limit : 0;
+    --outstanding_;
+    ++at->second.received;
 }
 
 uint64_t Link::outstanding(const SourceId& source) const {
@@ -95,6 +98,7 @@ void Link::grant(const SourceId& source, uint64_t more) {
     const auto it = incoming_.find(source);
     if (it == incoming_.end() || more == 0) return;
     it->second.limit += more;
+    outstanding_ += more;
 }
 
 std::optional<msg::Ack> Link::take_ack(bool else_due) {

@@ -75,6 +75,8 @@ public:
     [[nodiscard]] uint64_t received_seq() const { return received_seq_; }
     /// Work of `source` the neighbour may still send.
     [[nodiscard]] uint64_t outstanding(const SourceId& source) const;
+    /// Of all sources together.
+    [[nodiscard]] uint64_t outstanding() const { return outstanding_; }
     /// Whether the neighbour has ever sent work of `source`.
     [[nodiscard]] bool feeds(const SourceId& source) const { return incoming_.count(source) != 0; }
     [[nodiscard]] size_t feeding() const { return incoming_.size(); }
@@ -117,6 +119,7 @@ private:
     Instant state_at_{};
     bool state_known_ = false;
     uint64_t received_seq_ = 0;
+    uint64_t outstanding_ = 0;  ///< of the sources in incoming_
     std::map<SourceId, Incoming> incoming_;
     std::optional<msg::Ack> owed_;
     Instant fed_until_{};

@@ -14,29 +14,36 @@ ring::RingConfig ring_config(const CoreConfig& config) {
     return ring;
 }
 constexpr Usec frames_every = from_ms(50);
+
+LayerRange within(LayerRange layers, uint16_t chain) {
+    const uint16_t last = std::min(layers.last, chain);
+    return {std::min(layers.first, last), last};
+}
 }  // namespace
 
 NodeCore::NodeCore(CoreConfig config, uint64_t seed)
     : config_(std::move(config)),
       policy_(scheduler::make_policy(config_.policy)),
       costs_(config_.profile),
+      layers_(within(config_.layers, costs_.layers())),
       ring_(ring_config(config_), seed),
       ledger_(config_.self.id, config_.self.incarnation, config_.streams),
       clock_(config_.profile, config_.time_scale),
       stream_count_(static_cast<uint16_t>(config_.streams.size())),
       streams_(config_.streams.size()),
-      queues_(policy_->uses_cuts() ? 1 : 2,
-              [this](const Item& item) {
-                  return scheduler::HeadFacts{ends_here(item), !can_compute(item)};
-              }),
+      queues_(policy_->uses_cuts() ? with_own_cuts({0}).size() : 2,
+              [this](const Item& item) { return facts_of(item); }),
+      cuts_(policy_->uses_cuts() ? with_own_cuts({0}) : std::vector<uint16_t>{0}),
       custody_(config_.self.incarnation, config_.custody_bytes) {
     EDDY_ASSERT(config_.lanes > 0 && config_.queue_frames > 0 && config_.attempts_max > 0);
     EDDY_ASSERT(config_.streams.size() < sources_max);
     EDDY_ASSERT(config_.streams.empty() || costs_.layers() > 0);
     queues_.board().queue_frames = config_.queue_frames;
+    if (costs_.layers() > 0) work_bytes_ = costs_.frontier_bytes(0);
     for (uint16_t i = 0; i < stream_count_; ++i) {
         auto& row = queues_.board().rows[queues_.open({config_.self.id, StreamId{i}})];
         row.own = true;
+        row.whole = runs_all();
         row.priority = config_.streams[i].priority;
     }
     refresh_costs();
@@ -46,6 +53,12 @@ void NodeCore::start(Instant now, EffectSink& sink) {
     sink_ = &sink;
     for (uint16_t i = 0; i < stream_count_; ++i)
         ledger_.recover(StreamId{i}, std::exchange(config_.streams[i].unfinished, {}), now, sink);
+    const bool all_here = config_.policy == PolicyKind::local;
+    if (stream_count_ > 0 && !runs_all() && (all_here || policy_->uses_workers()))
+        sink.log(LogLevel::warning, std::string("policy ") + policy_->name() +
+                                        " runs whole frames, and this node has no "
+                                        "memory for all layers: " +
+                                        (all_here ? "its own frames will fail" : "its own frames need another node"));
     ring_.start(now, sink);
     arm_ring();
     sink_ = nullptr;
@@ -365,7 +378,10 @@ void NodeCore::check_invariants() const {
         EDDY_ASSERT(policy_->uses_cuts() == false || queue == queue_of(item));
         held += item.tensors.size();
     });
-    for (const auto& [job, running] : lanes_) held += running.item.tensors.size();
+    for (const auto& [job, running] : lanes_) {
+        EDDY_ASSERT(running.units.first >= layers_.first && running.units.last <= layers_.last);
+        held += running.item.tensors.size();
+    }
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) held += item.tensors.size();
     custody_.check_invariants();

@@ -8,8 +8,9 @@
 //
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
 // cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
-// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in bytes. One
-// thread, the caller's.
+// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in bytes; all
+// buffers `queue_bytes` and custody's, beyond which a frame a source comes, and what is here may grow by being
+// computed. One thread, the caller's.
 #pragma once
 
 #include <deque>
@@ -17,7 +18,6 @@
 #include <set>
 
 #include "ring/ring.hpp"
-#include "scheduler/admission.hpp"
 #include "scheduler/ar_mdi.hpp"
 #include "scheduler/cuts.hpp"
 #include "scheduler/layer_clock.hpp"
@@ -30,6 +30,7 @@
 #include "src/node/frame_ledger.hpp"
 #include "src/node/link.hpp"
 #include "src/node/node_records.hpp"
+#include "src/node/stream.hpp"
 
 namespace eddy::node {
 
@@ -59,15 +60,6 @@ public:
 
 private:
     using Item = scheduler::Item;
-    static constexpr Usec rate_memory = std::chrono::seconds(4);
-    struct Stream {
-        std::deque<uint64_t> reservoir;  ///< μ: frame numbers
-        std::deque<uint64_t> again;      ///< to be sent another time; bounded by the frames in flight
-        bool ended = false;
-        Instant held{-scheduler::held_memory};  ///< when frames last waited in the reservoir
-        scheduler::RateMeter offered{rate_memory};
-        scheduler::RateMeter admitted{rate_memory};
-    };
 
     // events (node_core.cpp)
     void handle(const ev::Captured& e);
@@ -90,6 +82,8 @@ private:
     void receive(const ev::Received& e, const msg::NodeState& state);
     [[nodiscard]] std::optional<std::string> objection(const ev::Received& e, const msg::Work& work) const;
     [[nodiscard]] bool stale(const msg::Work& work);
+    [[nodiscard]] uint64_t came_here(size_t row) const;
+    [[nodiscard]] bool roomy(uint64_t more_bytes) const;
     void grant_credits();
     [[nodiscard]] uint32_t taken_frames_max() const;
     void send_states();
@@ -120,6 +114,9 @@ private:
     [[nodiscard]] bool dead(const Item& item) const;
     [[nodiscard]] bool can_compute(const Item& item) const;
     [[nodiscard]] bool too_old(const Item& item) const;
+    [[nodiscard]] bool can_finish(const Item& item) const;
+    [[nodiscard]] scheduler::HeadFacts facts_of(const Item& item) const;
+    [[nodiscard]] bool runs_all() const { return layers_.first == 0 && layers_.last == costs_.layers(); }
     // what the policy sees (node_view.cpp)
     void refresh_view();
     void refresh_costs();
@@ -128,6 +125,9 @@ private:
     void choose_cuts();
     void close_idle_rows();
     [[nodiscard]] Link* next_link();
+    [[nodiscard]] std::optional<LayerRange> layers_of(const NodeId& member) const;
+    enum class Ahead : uint8_t { finished, unknown, stuck };
+    [[nodiscard]] Ahead ahead_of(const NodeId& source, uint16_t layer) const;
     [[nodiscard]] size_t queue_of(const Item& item) const;
     [[nodiscard]] double want(StreamId stream) const;
     [[nodiscard]] double own_pressure() const;
@@ -135,6 +135,7 @@ private:
     void refresh_pressure();
     void refresh_held_back(Usec elapsed);
     [[nodiscard]] std::vector<msg::Remaining> remaining() const;
+    [[nodiscard]] std::vector<uint16_t> with_own_cuts(std::vector<uint16_t> cuts) const;
     size_t open_row(const SourceId& source);
     // who gets on, and the way around who does not (node_progress.cpp)
     void watch_neighbours();
@@ -164,6 +165,7 @@ private:
     CoreConfig config_;
     std::unique_ptr<scheduler::Policy> policy_;
     scheduler::ChainCosts costs_;
+    const LayerRange layers_;  ///< within the chain
     ring::Ring ring_;
     FrameLedger ledger_;
     Buffers buffers_;
@@ -172,7 +174,7 @@ private:
     const uint16_t stream_count_;
     std::vector<Stream> streams_;
     scheduler::QueueSet queues_;
-    std::vector<uint16_t> cuts_{0};          ///< offered; of policies that use none: the frame
+    std::vector<uint16_t> cuts_;             ///< offered; of policies that use none: the frame
     std::vector<uint16_t> next_cuts_;        ///< being prepared; empty: none
     Instant cuts_due_{};                     ///< when to look at them again
     std::map<FrameId, NodeId> given_;        ///< own frames at workers, of policies that use workers
@@ -189,6 +191,7 @@ private:
     Releases releases_;
     bool releases_due_ = false;  ///< those that wait go now, whether there is a message to go with or not
     Usec recent_completion_{0};  ///< of own frames that were sent on, from their last attempt; smoothed
+    uint64_t work_bytes_ = 0;    ///< of the largest message of work so far, or a frame
     CoreCounters counters_;
     uint64_t next_job_ = 1, state_sequence_ = 0;
     Instant states_sent_{}, far_states_sent_{};

@@ -180,7 +180,10 @@ void NodeCore::check_deadlines() {
                 overdue.push_back(frame);
         }
     for (const auto& frame : expired) settle(frame, FrameState::dropped, "deadline");
-    for (const auto& frame : timed_out) settle(frame, FrameState::failed, "timeout");
+    // Under `ddi` a frame that cannot be computed here may wait for a worker all its life.
+    const bool waits = policy_->uses_workers() && !runs_all();
+    for (const auto& frame : timed_out)
+        settle(frame, FrameState::failed, waits && given_.count(frame) == 0 ? "no_memory_for_layers" : "timeout");
     if (overdue.empty()) return;
     // A frame that still waits here is late but not lost; one that went away and is not heard of is tried again.
     const auto here = frames_here();

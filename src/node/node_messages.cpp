@@ -92,6 +92,7 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
     item.tensors = e.tensors;
     item.so_far = {clamp(work.so_far.waiting), clamp(work.so_far.computing)};
     item.since = e.last_byte;
+    work_bytes_ = std::max(work_bytes_, e.bytes);
     item.keeper = {e.peer, work.custody};
     if (work.deadline_left != Usec::max()) item.deadline = now_ + clamp(work.deadline_left);
     const size_t row = open_row(work.frame.source);
@@ -132,7 +133,10 @@ void NodeCore::receive(const ev::Received& e, const msg::NodeState& state) {
     buffers_.release(e.tensors, *sink_);
     Link& link = links_.at(e.peer);
     const bool first = !link.state_known();
-    if (!link.on_state(state, now_) || &link != next_link()) return;
+    const bool other = first || link.state().layers != state.layers || link.state().chain_hash != state.chain_hash;
+    if (!link.on_state(state, now_)) return;
+    if (other) queues_.look_again();  // what others can run decides how far frames may go from here
+    if (&link != next_link()) return;
     view_dirty_ = true;
     if (first) refresh_costs();
 }
@@ -175,6 +179,21 @@ uint32_t NodeCore::taken_frames_max() const {
     return config_.queue_frames * (policy_->uses_cuts() ? static_cast<uint32_t>(scheduler::cuts_default) : 1);
 }
 
+/// Frames of a source in queues here that took a credit: of an own one, those that came home to be finished. What is
+/// on its way out must not keep them out, for it may be waiting for their room elsewhere.
+uint64_t NodeCore::came_here(size_t row) const {
+    const auto& r = queues_.board().rows[row];
+    if (!r.own || policy_->uses_workers()) return queues_.frames(row) - r.here[scheduler::queue_local];
+    uint64_t home = 0;
+    for (size_t queue = 0; queue < queues_.board().queues; ++queue)
+        for (const auto& item : queues_.queue(row, queue)) home += item.hops > 0 ? 1 : 0;
+    return home;
+}
+
+bool NodeCore::roomy(uint64_t more_bytes) const {
+    return buffers_.bytes() + more_bytes <= config_.queue_bytes + config_.custody_bytes;
+}
+
 // A source's free slots are granted to whoever feeds it now, the predecessor first, then who routes around it (half as
 // much at a time); what is granted is taken, so that the queue's bound holds whatever the neighbour does with it. Who
 // sent nothing lately keeps what it was given, at most credit_window, and it does not count: a former predecessor, or
@@ -183,10 +202,12 @@ void NodeCore::grant_credits() {
     const uint64_t source_frames = taken_frames_max();
     // Who is to stop and waits for no frame of its own takes no more of others'; until then it passes them on.
     const bool grants = !left_ && !(stopping_ && ledger_.open_frames() == 0);
+    uint64_t granted = 0;  // and not come yet, of all sources
+    for (const auto& [peer, link] : links_) granted += link.outstanding();
     for (size_t row = 0; grants && row < queues_.board().rows.size(); ++row) {
         const SourceId source = queues_.board().rows[row].source;
         std::vector<std::pair<Link*, uint64_t>> feeders;  // and what each may have
-        uint64_t taken = queues_.frames(row) - queues_.board().rows[row].here[scheduler::queue_local];
+        uint64_t taken = came_here(row);
         for (auto& [peer, link] : links_) {
             if (!link.feeds(source)) continue;
             const bool before = ring_.predecessor() == peer;
@@ -200,7 +221,11 @@ void NodeCore::grant_credits() {
         for (const auto& [job, running] : lanes_)  // what has layers left comes back to a queue
             if (running.item.frame.source == source && running.units.last < costs_.layers()) ++taken;
         for (const auto& [link, most] : feeders)
-            for (; taken < source_frames && link->outstanding(source) < most; ++taken) link->grant(source, 1);
+            for (; taken < source_frames && link->outstanding(source) < most; ++taken) {
+                if (taken > 0 && !roomy((granted + 1) * work_bytes_)) break;
+                link->grant(source, 1);
+                ++granted;
+            }
     }
     // What need not be kept goes with a receipt, and does not wait long for one.
     const bool at_once = releases_due_ || stopping_;
@@ -217,10 +242,11 @@ msg::NodeState NodeCore::state_for(const Link& link) {
     msg::NodeState state;
     state.sequence = ++state_sequence_;
     state.as_of_seq = link.received_seq();
-    state.gamma_s_per_parameter = costs_.layers() == 0 ? 0 : gamma_s_per_parameter(config_.self.id);
+    state.gamma_s_per_parameter = costs_.layers() > 0 && runs_all() ? gamma_s_per_parameter(config_.self.id) : 0;
     state.memory_bytes = config_.memory_bytes;
     state.chain_hash = config_.profile.chain_hash;
     state.pressure = own_pressure();
+    state.layers = layers_;
     state.remaining = remaining();
     const auto& rows = queues_.board().rows;
     for (size_t row = 0; row < rows.size(); ++row) {

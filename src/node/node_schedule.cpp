@@ -42,6 +42,7 @@ bool NodeCore::admit_frames() {
         const bool again = !stream.again.empty();
         const auto open = ledger_.open(id).size() - stream.reservoir.size();
         if (!again && open >= config_.in_flight_frames) continue;
+        if (!again && open > 0 && !roomy(0)) continue;
         const auto& lengths = queues_.board().rows[row];
         const size_t queue = policy_->admit(lengths);
         const uint32_t most = policy_->uses_weights()
@@ -98,21 +99,26 @@ bool NodeCore::move_one() {
     return run || hop;
 }
 
-/// Heads whose way ends here: those that cannot be computed here are given up, computed ones that can go no further
-/// since the ring changed are worked on again.
+/// Heads whose way ends here: those that cannot be finished here are given up, computed ones that can go no further
+/// since the ring changed are worked on again. Frames to be computed wholly here never go further.
 bool NodeCore::move_stuck() {
     const auto& board = queues_.board();
     bool moved = false;
+    const auto fail_head = [&](size_t row, size_t queue) {
+        if (const auto item = take(row, queue)) {
+            const bool known = costs_.layers() > 0 && item->chain_hash == config_.profile.chain_hash;
+            give_up(*item, known ? "no_memory_for_layers" : "no_model_at_last_node", false);
+            buffers_.release(item->tensors, *sink_);
+        }
+        moved = true;
+    };
     for (size_t row = 0; row < board.rows.size(); ++row) {
         const auto& r = board.rows[row];
+        if ((r.foreign & scheduler::bit(scheduler::queue_local)) != 0) fail_head(row, scheduler::queue_local);
         if (r.ends == 0) continue;
         for (size_t queue = 0; queue < board.queues; ++queue) {
             if ((r.ends & r.foreign & scheduler::bit(queue)) != 0) {
-                if (const auto item = take(row, queue)) {
-                    give_up(*item, "no_model_at_last_node", false);
-                    buffers_.release(item->tensors, *sink_);
-                }
-                moved = true;
+                fail_head(row, queue);
             } else if (!policy_->uses_cuts() && queue == scheduler::queue_outbox &&
                        (r.ends & scheduler::bit(queue)) != 0) {
                 if (auto item = take(row, queue)) requeue(std::move(*item));
@@ -182,7 +188,7 @@ void NodeCore::start_hop(const scheduler::Hop& hop) {
 }
 
 void NodeCore::start_job(Item item, uint16_t until) {
-    EDDY_ASSERT(until > item.layer && until <= costs_.layers());
+    EDDY_ASSERT(layers_.contains(item.layer) && until > item.layer && until <= layers_.last);
     item.so_far.waiting += std::max(Usec{0}, now_ - item.since);
     Job job;
     job.id = JobId{next_job_++};
@@ -195,17 +201,17 @@ void NodeCore::start_job(Item item, uint16_t until) {
 }
 
 // A node finishes the model if it is alone, if the frame is back at its source, if it has visited everybody, or if the
-// source comes next, or is passed over on the way. A node that cannot compute hands the frame back to its source then,
-// or passes it on: while a ring forms or changes the members it knows are not all, and somebody behind it may be able
-// to. It gives up only what has been round twice. If it is alone it waits for others.
+// source comes next, or is passed over on the way. A node that cannot finish the frame hands it back to its source
+// then, or passes it on: while a ring forms or changes the members it knows are not all, and somebody behind it may be
+// able to. It gives up only what has been round twice. If it is alone it waits for others.
 bool NodeCore::ends_here(const Item& item) const {
     if (policy_->uses_workers()) return item.frame.source.node != config_.self.id || item.hops > 0;
     const size_t members = ring_.members().size();
     const bool own = item.frame.source.node == config_.self.id;
-    if (members <= 1) return own || can_compute(item);
+    if (members <= 1) return own || can_finish(item);
     if (own) return item.hops > 0;
-    if (passes(item.frame.source.node)) return can_compute(item);
-    return item.hops + size_t{1} >= (can_compute(item) ? members : 2 * members);
+    if (passes(item.frame.source.node)) return can_finish(item);
+    return item.hops + size_t{1} >= (can_finish(item) ? members : 2 * members);
 }
 
 bool NodeCore::too_old(const Item& item) const {
@@ -217,7 +223,7 @@ uint16_t NodeCore::cut_for(const Item& item) const {
     std::vector<double> gammas{gamma_s_per_parameter(config_.self.id)};
     // Without parameters, or time, there is nothing to share out by. Passed on by all, it would come home untouched,
     // and there find the queue full of frames that wait for those on their way.
-    if (gammas.front() <= 0) return costs_.layers();
+    if (gammas.front() <= 0) return layers_.last;
     const auto& members = ring_.members();
     for (size_t i = 1; i < members.size() && members[i].id != item.frame.source.node; ++i) {
         const auto link = links_.find(members[i].id);
@@ -225,11 +231,32 @@ uint16_t NodeCore::cut_for(const Item& item) const {
                           link->second.progress().well();
         gammas.push_back(same ? link->second.state().gamma_s_per_parameter : 0);
     }
-    return scheduler::ar_mdi_cut(costs_, item.layer, gammas, config_.shares);
+    return std::min(scheduler::ar_mdi_cut(costs_, item.layer, gammas, config_.shares), layers_.last);
 }
 
 bool NodeCore::can_compute(const Item& item) const {
-    return costs_.layers() > 0 && item.chain_hash == config_.profile.chain_hash;
+    return layers_.contains(item.layer) && item.chain_hash == config_.profile.chain_hash;
+}
+
+bool NodeCore::can_finish(const Item& item) const { return can_compute(item) && layers_.last == costs_.layers(); }
+
+scheduler::HeadFacts NodeCore::facts_of(const Item& item) const {
+    scheduler::HeadFacts facts;
+    facts.ends = ends_here(item);
+    // Under `local` and `ddi` a frame is run to its end where it is run at all.
+    const bool to_its_end = facts.ends || config_.policy == PolicyKind::local || policy_->uses_workers();
+    facts.foreign = to_its_end ? !can_finish(item) : !can_compute(item);
+    if (to_its_end || costs_.layers() == 0 || item.chain_hash != config_.profile.chain_hash) return facts;
+    const NodeId& source = item.frame.source.node;
+    if (ahead_of(source, item.layer) == Ahead::finished) return facts;
+    const Ahead after = ahead_of(source, facts.foreign ? item.layer : layers_.last);
+    if (after != Ahead::stuck) {
+        facts.stays = !facts.foreign;
+    } else {  // nobody will finish it: its own source gives it up, others pass it home
+        facts.ends = source == config_.self.id;
+        facts.foreign = true;
+    }
+    return facts;
 }
 
 void NodeCore::discard_dead_heads() {

@@ -19,6 +19,34 @@ double bandwidth(const Link& link) {
 }
 }  // namespace
 
+/// What a member runs of this node's model; absent: not known yet.
+std::optional<LayerRange> NodeCore::layers_of(const NodeId& member) const {
+    if (member == config_.self.id) return layers_;
+    const auto link = links_.find(member);
+    if (link == links_.end() || !link->second.state_known()) return std::nullopt;
+    const auto& state = link->second.state();
+    return state.chain_hash == config_.profile.chain_hash ? state.layers : LayerRange{0, 0};
+}
+
+/// Whether those to come can finish a frame of this model and source that leaves before `layer`: the members up to its
+/// source, and the source itself, where a frame ends that nobody finished before. An own frame that would come back as
+/// it went is none of theirs.
+NodeCore::Ahead NodeCore::ahead_of(const NodeId& source, uint16_t layer) const {
+    const auto& members = ring_.members();
+    const uint16_t leaves_at = layer;
+    Ahead unless = Ahead::stuck;
+    for (size_t i = 1; i <= members.size(); ++i) {
+        const NodeId& member = members[i % members.size()].id;
+        const auto theirs = layers_of(member);
+        if (!theirs) unless = Ahead::unknown;
+        if (member == config_.self.id && layer == leaves_at && layer < costs_.layers()) return unless;
+        if (theirs && theirs->contains(layer)) layer = theirs->last;
+        if (layer >= costs_.layers()) return Ahead::finished;
+        if (member == source) return unless;
+    }
+    return unless;
+}
+
 Link* NodeCore::next_link() {
     if (!way_ || *way_ == config_.self.id) return nullptr;
     const auto it = links_.find(*way_);
@@ -58,9 +86,10 @@ void NodeCore::refresh_view() {
         for (const auto& entry : link->state().remaining)
             for (size_t c = 0; c < board.costs.classes; ++c)
                 if (entry.layer <= board.costs.cut[c]) board.next_price[c] = entry.price;
+    const bool finishes = layers_.first < layers_.last && layers_.last == costs_.layers();
     for (auto& row : board.rows) {
         row.next.fill(0);
-        row.last = costs_.layers() > 0 && (link == nullptr || passes(row.source.node));
+        row.last = finishes && (link == nullptr || passes(row.source.node));
         const auto next = link == nullptr ? links_.end() : links_.find(next_for(row.source.node));
         row.credit = next != links_.end() && next->second.has_credit(row.source);
     }
@@ -81,7 +110,8 @@ void NodeCore::refresh_link() {
 void NodeCore::refresh_costs() {
     scheduler::ClassInputs inputs;
     inputs.cuts = cuts_;
-    inputs.computes = costs_.layers() > 0;
+    inputs.computes = layers_.first < layers_.last;
+    inputs.layers = layers_;
     if (inputs.computes) {
         costs_.measured(clock_.layer_s());
         for (const uint16_t cut : cuts_) inputs.before_s.push_back(stretch_ * clock_.seconds(0, cut));
@@ -89,7 +119,7 @@ void NodeCore::refresh_costs() {
     }
     if (const Link* link = next_link(); link != nullptr) {
         for (const uint16_t cut : cuts_) {
-            const uint64_t bytes = inputs.computes ? costs_.frontier_bytes(cut) : 0;
+            const uint64_t bytes = costs_.layers() > 0 ? costs_.frontier_bytes(cut) : 0;
             inputs.transfer_s.push_back(static_cast<double>(bytes) / bandwidth(*link));
         }
         if (link->state_fresh(now_)) inputs.next = link->state().remaining;
@@ -97,11 +127,11 @@ void NodeCore::refresh_costs() {
     queues_.board().costs = scheduler::class_costs(inputs, costs_.layers());
 }
 
-/// D of this node, for its predecessor. Without a model it is that of the successor: what a frame's transfer from here
-/// takes is not known, as nothing is known of its layers.
+/// D of this node, for its predecessor. Of one that only relays it is that of the successor: what a frame's transfer
+/// from here takes is mostly not known, as nothing is known of its layers.
 std::vector<msg::Remaining> NodeCore::remaining() const {
     std::vector<msg::Remaining> list;
-    if (costs_.layers() == 0) {
+    if (layers_.first == layers_.last) {
         const auto link = way_ ? links_.find(*way_) : links_.end();
         if (link != links_.end() && link->second.state_fresh(now_)) list = link->second.state().remaining;
         return list;
@@ -113,7 +143,8 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     // Cuts are chosen by the link's speed; while it is not known, what a frame needs here is told for more layers than
     // are offered, or one that is nearly done would look as dear as a whole one.
     const uint16_t layers = costs_.layers();
-    for (size_t i = 1; policy_->uses_cuts() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
+    for (size_t i = 1;
+         policy_->uses_cuts() && runs_all() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
         const auto layer = static_cast<uint16_t>(i * layers / std::min<size_t>(remaining_max, layers));
         const double takes_s =
             stretch_ * (clock_.seconds(layer, layers) + scheduler::run_overhead * clock_.seconds(0, layers));
@@ -122,23 +153,48 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     return list;
 }
 
+/// Frames rest where this node's own layers begin and end as well, or they would not get as far as they can. So they do
+/// where the successor's begin and end.
+std::vector<uint16_t> NodeCore::with_own_cuts(std::vector<uint16_t> cuts) const {
+    const auto add = [&](uint16_t cut) {
+        const auto at = std::lower_bound(cuts.begin(), cuts.end(), cut);
+        if (cut >= costs_.layers() || cuts.size() >= scheduler::cuts_max || (at != cuts.end() && *at == cut)) return;
+        cuts.insert(at, cut);
+    };
+    add(layers_.first);
+    add(layers_.last);
+    if (way_ && *way_ != config_.self.id)
+        if (const auto theirs = layers_of(*way_)) {
+            add(theirs->first);
+            add(theirs->last);
+        }
+    return cuts;
+}
+
 /// Chosen anew when measurements moved so far that it is worth it; used once all runs between them are ready, so no
 /// frame waits for it. A frame that rests at a former cut goes on from there.
 void NodeCore::choose_cuts() {
     const Link* link = next_link();
     if (!policy_->uses_cuts() || costs_.layers() == 0 || link == nullptr || !next_cuts_.empty()) return;
-    if (link->estimator().bytes_per_s() <= 0 || now_ < cuts_due_) return;
-    cuts_due_ = now_ + cuts_every;
-    scheduler::CutCosts costs;
-    costs.layer_s = clock_.layer_s();
-    for (uint16_t cut = 0; cut <= costs_.layers(); ++cut) costs.frontier_bytes.push_back(costs_.frontier_bytes(cut));
-    costs.bytes_per_s = link->estimator().bytes_per_s();
-    auto cuts = scheduler::rechoose_cuts(cuts_, costs);
+    auto cuts = cuts_;
+    if (link->estimator().bytes_per_s() > 0) {
+        if (now_ < cuts_due_) return;
+        cuts_due_ = now_ + cuts_every;
+        scheduler::CutCosts costs;
+        costs.layer_s = clock_.layer_s();
+        for (uint16_t cut = 0; cut <= costs_.layers(); ++cut)
+            costs.frontier_bytes.push_back(costs_.frontier_bytes(cut));
+        costs.bytes_per_s = link->estimator().bytes_per_s();
+        cuts = scheduler::rechoose_cuts(cuts_, costs);
+    }
+    cuts = with_own_cuts(std::move(cuts));
     if (cuts == cuts_) return;
     next_cuts_ = std::move(cuts);
     std::vector<UnitRange> runs;
-    for (size_t c = 0; c < next_cuts_.size(); ++c)
-        runs.push_back({PlanId{}, next_cuts_[c], c + 1 < next_cuts_.size() ? next_cuts_[c + 1] : costs_.layers()});
+    for (size_t c = 0; c < next_cuts_.size(); ++c) {
+        const uint16_t end = c + 1 < next_cuts_.size() ? next_cuts_[c + 1] : costs_.layers();
+        if (next_cuts_[c] >= layers_.first && end <= layers_.last) runs.push_back({PlanId{}, next_cuts_[c], end});
+    }
     sink_->prepare(runs);
 }
 

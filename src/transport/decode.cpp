@@ -112,6 +112,7 @@ msg::NodeState get(wire::NodeState::Reader from) {
     state.gamma_s_per_parameter = from.getGammaSecondsPerParameter();
     state.memory_bytes = from.getMemoryBytes();
     state.pressure = from.getPressure();
+    state.layers = {from.getFirstLayer(), from.getEndLayer()};
     state.chain_hash = get_hash(from.getChainHash());
     const auto backlog = from.getBacklog();
     state.backlog.reserve(bounded("backlogs", backlog, backlogs_max));

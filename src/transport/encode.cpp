@@ -149,6 +149,8 @@ struct Writer {
         out.setGammaSecondsPerParameter(state.gamma_s_per_parameter);
         out.setMemoryBytes(state.memory_bytes);
         out.setPressure(state.pressure);
+        out.setFirstLayer(state.layers.first);
+        out.setEndLayer(state.layers.last);
         out.setChainHash(data_of(state.chain_hash));
         auto backlog = out.initBacklog(static_cast<unsigned>(state.backlog.size()));
         for (unsigned i = 0; i < backlog.size(); ++i) {

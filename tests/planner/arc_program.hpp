@@ -72,8 +72,9 @@ public:
             const size_t home = experiment_.sources[j].device;
             // node(n, l) conserves frames: out − in ≤ 0. The home's first has the offered frames as its only source.
             const auto node = [&](size_t n, size_t l) {
-                return "frame " + std::to_string((j * devices_ + n) * 100 + l);
+                return "frame " + std::to_string((j * (devices_ + 1) + n) * 100 + l);
             };
+            const size_t again = devices_;  // home, at the end of the ring
             for (size_t n = 0; n < devices_; ++n)
                 for (size_t l = 0; l < layers; ++l) {
                     if (experiment_.devices[n].has_model)
@@ -84,7 +85,18 @@ public:
                             arc(node(n, l), node(m, l),
                                 transfer(n, m, static_cast<double>(profile_.layers[l].frontier_bytes)));
                 }
+            const bool ring = experiment_.links == ExperimentLinks::ring;
+            for (size_t l = 0; ring && l < layers; ++l) {
+                for (size_t n = 0; n < devices_; ++n)
+                    if (n != home && successor(n) == home && !experiment_.devices[n].has_model)
+                        arc(node(n, l), node(again, l),
+                            transfer(n, home, static_cast<double>(profile_.layers[l].frontier_bytes)));
+                if (experiment_.devices[home].has_model)
+                    arc(node(again, l), node(again, l + 1),
+                        {{"core " + std::to_string(home), to_seconds(profile_.layers[l].time)}});
+            }
             const std::string done = "done " + std::to_string(j);
+            if (ring) arc(node(again, layers), done, Uses{});
             for (size_t n = 0; n < devices_; ++n)
                 arc(node(n, layers), done, n == home ? Uses{} : transfer(n, home, result_bytes_));
             // Frames begin at home, and as many must be done.

@@ -49,6 +49,7 @@ inline Experiment make_cluster(size_t devices, double mbit_per_s, ExperimentLink
     for (size_t d = 0; d < devices; ++d) {
         ExperimentDevice device;
         device.name = "device " + std::to_string(d);
+        device.memory_mb = 1 << 20;  // enough, whatever layers a test makes up
         device.id.bytes[0] = static_cast<uint8_t>(d * 256 / devices);
         experiment.devices.push_back(std::move(device));
     }

@@ -105,14 +105,40 @@ TEST_CASE("a device without the model relays, and one without the memory does to
     CHECK(all == doctest::Approx(100 + 10));
     experiment.devices[0].has_model = false;
     CHECK(theta(experiment, profile, 0) == doctest::Approx(10));
-    experiment.devices[1].memory_mb = 0;
+    experiment.devices[1].memory_mb = 2;
     const CapacityBound bound = capacity_bound(experiment, profile, {0}).value();
     CHECK(bound.theta == doctest::Approx(10));
     REQUIRE(bound.operation.runs.size() == 1);
     CHECK(bound.operation.runs[0].device == 2);
     CHECK(bound.operation.busy_fraction[1] == 0);
-    experiment.devices[1].memory_mb = 1;  // the weights' size
-    CHECK(capacity_bound(experiment, profile, {0}).value().operation.busy_fraction.size() == 3);
+    experiment.devices[1].memory_mb = 4;  // a MiB of weights as loaded and as compiled, 100 kB here and there
+    CHECK(capacity_bound(experiment, profile, {0}).value().operation.busy_fraction[1] > 0);
+}
+
+TEST_CASE("devices with memory for parts of the model serve it together, if a frame meets them in the right order") {
+    ModelProfile profile = make_profile({{10, 1}, {10, 1}});
+    profile.layers[1].weight_bytes = 3 << 20;  // the first layer needs 3 MiB, the second 7, both 9
+    Experiment experiment = make_cluster(3, 8000);
+    add_source(experiment, 0, 1);
+    for (const size_t d : {0, 1, 2}) experiment.devices[d].memory_mb = 3;
+    const auto refused = capacity_bound(experiment, profile, {0});
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().message == "no device has the model and memory for layer 1");
+    profile.layers[1].time *= 2;
+    experiment.devices[2].memory_mb = 8;  // the second layer only: it takes longer
+    const CapacityBound bound = capacity_bound(experiment, profile, {0}).value();
+    CHECK(bound.theta == doctest::Approx(50));
+    CHECK(bound.operation.busy_fraction[2] == doctest::Approx(1));
+    std::swap(experiment.devices[2].memory_mb, experiment.devices[0].memory_mb);
+    // A frame comes home from the last device, which cannot finish it.
+    CHECK(capacity_bound(experiment, profile, {0}).value().theta == doctest::Approx(50));
+    add_source(experiment, 1, 1);  // after home comes device 1, whose frames meet the second layer last
+    CHECK(capacity_bound(experiment, profile, {0}).value().theta == doctest::Approx(25));
+    experiment.links = ExperimentLinks::direct;
+    const auto direct = capacity_bound(experiment, profile, {0});
+    REQUIRE_FALSE(direct.ok());
+    CHECK(direct.error().message ==
+          "frames of device device 0 meet no devices with memory for all layers in their order");
 }
 
 TEST_CASE("results' bytes count, on their way straight back") {

@@ -146,6 +146,8 @@ struct NodeState {
   backlog @5 :List(Backlog);
   remaining @6 :List(Remaining);  # layers rising; at most 16
   pressure @7 :Float64;           # largest weight / admitted rate of its sources; 0: none
+  firstLayer @8 :UInt16;          # of its chain it runs these layers,
+  endLayer @9 :UInt16;            # up to and without this one; equal: none
 }
 
 # -- Frames on their way.
