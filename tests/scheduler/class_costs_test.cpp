@@ -201,3 +201,20 @@ TEST_CASE("the time to finish is that of the last entry at or before a layer, an
     CHECK(remaining_at(list, 65535) == doctest::Approx(0.003));
     CHECK(remaining_at({}, 0) == endless);
 }
+
+TEST_CASE("runs of layers that are not run here are no ways, whatever they would take") {
+    ClassInputs node{{0, 4, 8}, {0, 1, 2, 3}, {0.5, 0.5, 0.5}, {}, true};
+    for (const uint16_t layer : {0, 4, 8}) node.next.push_back({layer, from_seconds(10), 0});
+    CHECK(class_costs(node, 12).whole);
+    node.layers = {4, 8};
+    const ClassCosts costs = class_costs(node, 12);
+    CHECK_FALSE(costs.whole);
+    for (size_t from = 0; from < 3; ++from)
+        for (size_t to = from + 1; to <= 3; ++to) CHECK((costs.run[from][to].per_s > 0) == (from == 1 && to == 2));
+    CHECK(costs.fastest_run[0] == 0);
+    for (size_t c = 0; c < 3; ++c) CHECK(costs.remaining_s[c] == doctest::Approx(10.5));
+    CHECK(costs.model_s == doctest::Approx(3 * 1.02));
+    node.layers = {4, 12};
+    CHECK(class_costs(node, 12).remaining_s[1] == doctest::Approx(2 + 3 * 0.02));
+    CHECK(class_costs(node, 12).remaining_s[0] == doctest::Approx(10.5));
+}

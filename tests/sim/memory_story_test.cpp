@@ -53,11 +53,6 @@ struct Ring {
         for (size_t i = 0; i < nodes.size(); ++i) CHECK(leftover_problem(sim, i, nodes).value_or("") == "");
         const SourceTally& tally = sim.tally(0, 0);
         CHECK(tally.captured == tally.completed + tally.failed + tally.dropped);
-        for (const auto& [reason, count] : tally.reasons) {
-            const std::string dbg =
-                std::string("DBG ") + name_of(nodes[0].policy) + " " + reason + " " + std::to_string(count);
-            MESSAGE(dbg);
-        }
         return tally;
     }
     Usec took{0};

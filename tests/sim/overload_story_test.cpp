@@ -1,5 +1,6 @@
-// Three times as many frames as a ring can serve, for minutes. Goal: what nodes hold is bounded and does not grow, frames
-// of sources that drop are finished in the time that those before them take, every drop has its reason, and sums balance.
+// Three times as many frames as a ring can serve, for minutes. Goal: what nodes hold is bounded and does not grow,
+// frames of sources that drop are finished in the time that those before them take, every drop has its reason, and sums
+// balance.
 #include <algorithm>
 #include <array>
 

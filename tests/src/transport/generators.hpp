@@ -137,8 +137,7 @@ inline Message any_message(size_t kind) {
         case 8: return msg::Leave{any_text(text_bytes_max)};
         case 9: {
             msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), 0, any_hash(), {}, {}};
-            state.gamma_s_per_parameter = *rc::gen::inRange(0, 1000000) * 1e-12;
-            state.pressure = *rc::gen::inRange(0, 1000000) * 1e-12;
+            state.gamma_s_per_parameter = state.pressure = *rc::gen::inRange(0, 1000000) * 1e-12;
             state.layers = {any<uint16_t>(), any<uint16_t>()};
             state.backlog = any_list(backlogs_max, [] {
                 return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()};
