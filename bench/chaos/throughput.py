@@ -6,7 +6,8 @@ Devices replay a recorded profile, each in a network namespace of its own; three
 seventh more than all five devices can do. The throughput of the third to fifth second after each kill is divided by
 what was possible then: the bound of `eddy plan capacity` for the devices whose processes were there, with the cameras
 on them, weighted by time. A victim's device counts again from the instant at which its new process is started, though a
-process takes half a second of processor time to load its libraries; `since heard` counts it from when it listens.
+process takes half a second of processor time to load its libraries; `since heard` counts it from when it listens, and
+`of survivors` is without it: the bound of the ring that the kill left.
 Results tell the time of each completion; what a killed source completed and could not tell is counted from its journal,
 evenly over the time since its last line. Besides, nothing may be lost, delivered twice or out of balance (tests/chaos).
 
@@ -68,9 +69,9 @@ def bounds(options, folder):
         if planned.returncode != 0:
             raise Broken(planned.stderr)
         plan = json.loads(planned.stdout)
-        # Who favours cheap frames may do more of them than the offered mix allows.
+        # Who favours cheap frames may do more of them than the offered mix allows; nobody does more than is offered.
         optimum = sum(source["weighted_optimum_per_s"] for source in plan["sources"])
-        found[frozenset(away)] = max(plan["bound_per_s"], optimum)
+        found[frozenset(away)] = min(max(plan["bound_per_s"], optimum), plan["offered_per_s"])
     return found
 
 
@@ -125,6 +126,7 @@ def table_of(cluster, player, instants, bound_of):
     kills = [at for at, _ in player.struck]
     after = windows.parts_of_bound(kills, instants, lives, bound_of)
     heard = windows.parts_of_bound(kills, instants, listening, bound_of)
+    survivors = windows.parts_of_survivors(player.struck, instants, bound_of)
     during = windows.parts_of_bound(kills, instants, lives, bound_of, (0.0, windows.WINDOW_S[0]))
     rows = []
     for number, (at, fault) in enumerate(player.struck):
@@ -139,6 +141,7 @@ def table_of(cluster, player, instants, bound_of):
                      "work_after_start_s": None if worked is None else round(worked, 3),
                      "first_two_s": round(meanwhile / could, 3), "done": done, "possible": round(possible, 1),
                      "of_bound": round(done / possible, 3), "since_heard": round(done / heard[number][1], 3),
+                     "of_survivors": round(done / survivors[number][1], 3),
                      "per_100_ms": windows.histogram(instants, at, at + 5)})
     return rows
 
@@ -160,12 +163,14 @@ def measure(options):
         instants = completions(cluster, accounts)
         first = player.struck[0][0]
         rows = table_of(cluster, player, instants, bound_of)
-        parts, heard = ([row[name] for row in rows] for name in ("of_bound", "since_heard"))
+        parts = [row["of_bound"] for row in rows]
         sums, reasons = Counter(), Counter()
         for account in accounts:
             sums, reasons = sums + account.sums, reasons + account.reasons
         figures |= {"kills": len(rows), "median": round(statistics.median(parts), 3), "worst": min(parts),
-                    "median_since_heard": round(statistics.median(heard), 3), "worst_since_heard": min(heard),
+                    **{f"{what}_{name}": round(of([row[name] for row in rows]), 3)
+                       for name in ("since_heard", "of_survivors")
+                       for what, of in (("median", statistics.median), ("worst", min))},
                     "before_the_first": round(windows.done_in(instants, first - 5, first) / 5 / bound_of[frozenset()], 3),
                     "lost": sum(account.lost for account in accounts),
                     "duplicated": sum(account.duplicated for account in accounts),
@@ -191,7 +196,7 @@ def show(figures):
                "noticed_last_s": "by all s", "started_again_s": "started s",
                "listens_after_start_s": "listens after s", "work_after_start_s": "works after s",
                "first_two_s": "first 2 s", "done": "frames", "possible": "possible", "of_bound": "of bound",
-               "since_heard": "since heard"}
+               "since_heard": "since heard", "of_survivors": "of survivors"}
     print("  ".join(columns.values()))
     for row in figures.get("rows", ()):
         cells = {name: {True: "yes", False: "", None: "-"}.get(row[name], row[name]) if name != "done" else row[name]

@@ -47,6 +47,14 @@ def parts_of_bound(kills, instants, lives, bound_of, window_s=WINDOW_S):
     return figures
 
 
+def parts_of_survivors(struck, instants, bound_of, window_s=WINDOW_S):
+    """The same by the bound of the ring that each kill left. `struck`: (instant, fault) of each kill."""
+    lives = [[Life(device, 0.0, float("inf")) for device in set().union(*bound_of) - {fault.victim}]
+             + [Life(fault.victim, 0.0, at)] for at, fault in struck]
+    kills = [at for at, _ in struck]
+    return [parts_of_bound(kills, instants, alive, bound_of, window_s)[number] for number, alive in enumerate(lives)]
+
+
 def histogram(instants, begin, end, bin_s=0.1):
     """Completions of each tenth of a second."""
     counts = [0] * max(0, round((end - begin) / bin_s))

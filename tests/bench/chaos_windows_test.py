@@ -4,10 +4,11 @@
 import sys
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench" / "chaos"))
 
-from windows import Life, done_in, histogram, parts_of_bound, possible_in, spread  # noqa: E402
+from windows import Life, done_in, histogram, parts_of_bound, parts_of_survivors, possible_in, spread  # noqa: E402
 
 BOUNDS = {frozenset(): 30.0, frozenset("a"): 20.0, frozenset("b"): 12.0, frozenset("ab"): 1.0}
 
@@ -26,6 +27,10 @@ class Windows(unittest.TestCase):
         instants = [10.0, 11.99, 12.0, 14.99, 15.0, 21.0, 22.5]
         figures = parts_of_bound([10.0, 20.0, 22.75], instants, lives, BOUNDS)
         self.assertEqual(figures, [(2, 90.0), (1, 22.5), (0, 90.0)])
+
+    def test_survivors_are_those_that_the_kill_left_for_the_whole_window(self):
+        struck = [(10.0, SimpleNamespace(victim="a")), (14.0, SimpleNamespace(victim="b"))]
+        self.assertEqual(parts_of_survivors(struck, [12.5, 13.0, 17.0], BOUNDS), [(2, 40.0), (1, 36.0)])
 
     def test_what_is_not_told_is_spread_evenly(self):
         self.assertEqual(spread(4, 1.0, 2.0), [1.125, 1.375, 1.625, 1.875])
