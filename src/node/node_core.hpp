@@ -169,9 +169,9 @@ private:
     std::map<NodeId, Link> links_;     ///< one per connected peer
     std::map<JobId, Running> lanes_;   ///< at most config_.lanes
     struct Seen {
-        uint32_t attempt = 0;     ///< the newest
-        int32_t layer = -1;       ///< the furthest of that attempt
-        scheduler::Keeper again;  ///< who keeps it besides, having sent it once more
+        uint32_t attempt = 0;          ///< the newest
+        int32_t layer = -1, hops = 0;  ///< the furthest of that attempt, and how it came
+        scheduler::Keeper again;       ///< who keeps it besides, having sent it once more
     };
     std::map<FrameId, Seen> seen_;  ///< work taken, so that nothing is taken twice; bounded
     std::deque<FrameId> seen_order_;
