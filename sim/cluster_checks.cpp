@@ -127,7 +127,8 @@ Problem TakenWork::handled(size_t node, const msg::Work& work, uint64_t stale) {
     Life& life = lives_[node];
     const bool thrown_away = std::exchange(life.stale, stale) != stale;
     if (thrown_away || life.receipt != std::pair{work.seq, true}) return std::nullopt;
-    if (life.taken.emplace(work.frame, work.attempt, work.layer).second) return std::nullopt;
+    const auto [at, first] = life.taken.try_emplace({work.frame, work.attempt, work.layer}, work.hops);
+    if (first || std::exchange(at->second, work.hops) < work.hops) return std::nullopt;
     return to_text(work.frame) + ", attempt " + std::to_string(work.attempt) + ", before layer " +
            std::to_string(work.layer) + " was taken twice";
 }

@@ -26,7 +26,8 @@ using Problem = std::optional<std::string>;
 /// All running nodes see one ring of just themselves, each with its neighbours.
 [[nodiscard]] Problem ring_problem(const Simulation& sim, const std::vector<NodeModel>& nodes);
 
-/// Work is taken once: one life of a node never takes the same (frame, attempt, layer) twice. Work counts as taken when
+/// Work is taken once: one life of a node never takes the same (frame, attempt, layer) twice, unless it has been
+/// elsewhere in between and came back, with more hops. Work counts as taken when
 /// the core receipts it as accepted and does not count it as stale.
 class TakenWork {
 public:
@@ -39,7 +40,7 @@ private:
     struct Life {
         std::pair<uint64_t, bool> receipt{0, false};  ///< the last: number, accepted
         uint64_t stale = 0;
-        std::set<std::tuple<FrameId, uint32_t, uint16_t>> taken;
+        std::map<std::tuple<FrameId, uint32_t, uint16_t>, uint16_t> taken;  ///< with the hops it had last
     };
     std::map<size_t, Life> lives_;
 };

@@ -34,10 +34,14 @@ bool NodeCore::stale(const msg::Work& work) {
         return true;  // of an earlier life of this node
     }
     // Once a node has taken a frame it answers for it: what comes later and is not further is a copy, of somebody who
-    // did not hear in time that the frame went on.
+    // did not hear in time that the frame went on. But what went on from here and has come back, round a ring that
+    // changes, is no copy: those it came by rely on this node.
     const auto [at, first] = seen_.try_emplace(work.frame);
     Seen& seen = at->second;
-    if (work.attempt < seen.attempt || (work.attempt == seen.attempt && work.layer <= seen.layer)) return true;
+    const bool same = work.attempt == seen.attempt && work.layer == seen.layer;
+    const bool back = same && work.hops > seen.hops && frames_here().count(work.frame) == 0;
+    if (work.attempt < seen.attempt || (work.attempt == seen.attempt && work.layer <= seen.layer && !back)) return true;
+    seen.hops = work.hops;
     seen.attempt = work.attempt;
     seen.layer = work.layer;
     if (first) seen_order_.push_back(work.frame);

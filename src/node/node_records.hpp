@@ -14,9 +14,9 @@ struct Running {
 };
 /// Work that was taken, so that nothing is taken twice.
 struct Seen {
-    uint32_t attempt = 0;     ///< the newest
-    int32_t layer = -1;       ///< the furthest of that attempt
-    scheduler::Keeper again;  ///< who keeps it besides, having sent it once more
+    uint32_t attempt = 0;          ///< the newest
+    int32_t layer = -1, hops = 0;  ///< the furthest of that attempt, and how it came
+    scheduler::Keeper again;       ///< who keeps it besides, having sent it once more
 };
 /// A result that its source has not acknowledged.
 struct Finished {

@@ -202,8 +202,8 @@ void NodeCore::start_job(Item item, uint16_t until) {
 
 // A node finishes the model if it is alone, if the frame is back at its source, if it has visited everybody, or if the
 // source comes next, or is passed over on the way. A node that cannot finish the frame hands it back to its source
-// then, or passes it on: while a ring forms or changes the members it knows are not all, and somebody behind it may be
-// able to. It gives up only what has been round twice. If it is alone it waits for others.
+// then, or passes it on: while a ring forms or changes the members it knows are not all, or for a moment hardly any, and
+// somebody behind it may be able to. It gives up only what has been round and round. If it is alone it waits for others.
 bool NodeCore::ends_here(const Item& item) const {
     if (policy_->uses_workers()) return item.frame.source.node != config_.self.id || item.hops > 0;
     const size_t members = ring_.members().size();
@@ -211,7 +211,7 @@ bool NodeCore::ends_here(const Item& item) const {
     if (members <= 1) return own || can_finish(item);
     if (own) return item.hops > 0;
     if (passes(item.frame.source.node)) return can_finish(item);
-    return item.hops + size_t{1} >= (can_finish(item) ? members : 2 * members);
+    return item.hops + size_t{1} >= (can_finish(item) ? members : members + members_max);
 }
 
 bool NodeCore::too_old(const Item& item) const {

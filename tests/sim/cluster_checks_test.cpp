@@ -143,6 +143,22 @@ TEST_CASE("another frame, attempt, layer, node or life is other work") {
     CHECK(!take(0, 7, 1, 0));
 }
 
+TEST_CASE("work that has gone on and comes back with more hops is taken again, and its copies are not") {
+    TakenWork taken;
+    taken.started(0);
+    uint64_t seq = 0;
+    const auto take = [&](uint16_t hops) {
+        msg::Work back = work(++seq, 7);
+        back.hops = hops;
+        taken.receipt(0, receipt(seq));
+        return taken.handled(0, back, 0).has_value();
+    };
+    CHECK(!take(1));
+    CHECK(!take(3));
+    CHECK(take(3));
+    CHECK(take(2));
+}
+
 TEST_CASE("what is thrown away as stale, refused, or has no receipt is not taken") {
     TakenWork taken;
     taken.started(0);

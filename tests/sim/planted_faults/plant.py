@@ -41,7 +41,7 @@ BUGS = {
     "receipt_swallowed": ("src/node/node_messages.cpp", "auto receipt = link.on_ack(ack);",
                           "auto receipt = ack.seq % 64 == 0 ? Link::Receipt{} : link.on_ack(ack);"),
     # Work that comes again is taken again.
-    "work_taken_twice": ("src/node/node_messages.cpp", "|| (work.attempt == seen.attempt && work.layer <= seen.layer)) return true;",
+    "work_taken_twice": ("src/node/node_messages.cpp", "|| (work.attempt == seen.attempt && work.layer <= seen.layer && !back)) return true;",
                          ") return true;"),
     # A frame's second result is delivered as its first was.
     "result_accepted_twice": ("src/node/node_messages.cpp",

@@ -144,6 +144,33 @@ TEST_CASE("a keeper that took a frame back and sends it again keeps it anew, unt
     CHECK(world.released_to(before).back() == 79);
 }
 
+TEST_CASE("a frame that went on from here and comes back is taken: those it came by rely on this node") {
+    Chain world;
+    world.join();
+    world.give(0);
+    const auto come_back = [&](uint16_t hops) {
+        auto back = world.work(far_source, 0, ++world.sent[after]);
+        back.custody = 77;
+        back.hops = hops;
+        back.chain_hash.bytes[0] = 99;
+        world.say(after, back, {world.tensor()});
+        world.tick(50);
+    };
+    come_back(3);  // it has not gone on: whoever has it this far has a copy
+    CHECK(world.core->counters().work_stale == 1);
+    world.accept();
+    come_back(1);  // has not been anywhere since
+    CHECK(world.core->counters().work_stale == 2);
+    CHECK(world.released_to(after) == std::vector<uint64_t>{77, 77});
+    come_back(2);
+    CHECK(world.core->counters().work_stale == 2);
+    CHECK(world.works().size() == 2);
+    CHECK(world.released_to(after) == std::vector<uint64_t>{77, 77});
+    world.accept();
+    come_back(2);  // a copy of that one
+    CHECK(world.core->counters().work_stale == 3);
+}
+
 TEST_CASE("a frame that was further elsewhere, or is tried again, is no copy") {
     Chain world;
     world.join();
