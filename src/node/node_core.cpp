@@ -29,7 +29,6 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
       ring_(ring_config(config_), seed),
       ledger_(config_.self.id, config_.self.incarnation, config_.streams),
       clock_(config_.profile, config_.time_scale),
-      stream_count_(static_cast<uint16_t>(config_.streams.size())),
       streams_(config_.streams.size()),
       queues_(policy_->uses_cuts() ? with_own_cuts({0}).size() : 2,
               [this](const Item& item) { return facts_of(item); }),
@@ -40,7 +39,7 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
     EDDY_ASSERT(config_.streams.empty() || costs_.layers() > 0);
     queues_.board().queue_frames = config_.queue_frames;
     if (costs_.layers() > 0) work_bytes_ = costs_.frontier_bytes(0);
-    for (uint16_t i = 0; i < stream_count_; ++i) {
+    for (uint16_t i = 0; i < streams_.size(); ++i) {
         auto& row = queues_.board().rows[queues_.open({config_.self.id, StreamId{i}})];
         row.own = true;
         row.whole = runs_all();
@@ -51,7 +50,7 @@ NodeCore::NodeCore(CoreConfig config, uint64_t seed)
 
 void NodeCore::start(Instant now, EffectSink& sink) {
     sink_ = &sink;
-    for (uint16_t i = 0; i < stream_count_; ++i)
+    for (uint16_t i = 0; i < streams_.size(); ++i)
         ledger_.recover(StreamId{i}, std::exchange(config_.streams[i].unfinished, {}), now, sink);
     const bool all_here = config_.policy == PolicyKind::local;
     if (stream_count_ > 0 && !runs_all() && (all_here || policy_->uses_workers()))
@@ -148,9 +147,8 @@ void NodeCore::hand_over(const NodeId& to, Item item) {
 /// Whoever keeps the frame for this node need not any more.
 void NodeCore::release(const FrameId& frame, const scheduler::Keeper& keeper) {
     releases_.owe(keeper);
-    const auto seen = seen_.find(frame);
-    if (keeper.number != 0 && seen != seen_.end() && seen->second.again.node == keeper.node)
-        releases_.owe(std::exchange(seen->second.again, {}));
+    auto* taken = keeper.number == 0 ? nullptr : taken_.find(frame);
+    if (taken != nullptr && taken->again.node == keeper.node) releases_.owe(std::exchange(taken->again, {}));
 }
 
 void NodeCore::let_go(const Item& item) {
@@ -329,7 +327,7 @@ void NodeCore::handle(const ev::Stop& e) {
     stopping_ = true;
     stop_deadline_ = e.deadline;
     sink_->arm(TimerId::stop, e.deadline);
-    for (uint16_t i = 0; i < stream_count_; ++i) {
+    for (uint16_t i = 0; i < streams_.size(); ++i) {
         const auto waiting = streams_[i].reservoir;  // a copy: settling takes them out
         for (const uint64_t k : waiting) settle(ledger_.id(StreamId{i}, k), FrameState::dropped, "stopping");
     }
@@ -387,7 +385,7 @@ void NodeCore::check_invariants() const {
     custody_.check_invariants();
     custody_.each([&](const NodeId&, const Item& item) { held += item.tensors.size(); });
     EDDY_ASSERT(held == buffers_.holders());  // no buffer leaks, none is released while needed
-    for (uint16_t i = 0; i < stream_count_; ++i) {
+    for (uint16_t i = 0; i < streams_.size(); ++i) {
         EDDY_ASSERT(streams_[i].reservoir.size() <= config_.streams[i].reservoir_frames);
         for (const uint64_t k : streams_[i].reservoir) EDDY_ASSERT(ledger_.open(StreamId{i}).count(k) == 1);
     }

@@ -31,6 +31,7 @@
 #include "src/node/link.hpp"
 #include "src/node/node_records.hpp"
 #include "src/node/stream.hpp"
+#include "src/node/taken_work.hpp"
 
 namespace eddy::node {
 
@@ -116,7 +117,7 @@ private:
     [[nodiscard]] bool too_old(const Item& item) const;
     [[nodiscard]] bool can_finish(const Item& item) const;
     [[nodiscard]] scheduler::HeadFacts facts_of(const Item& item) const;
-    [[nodiscard]] bool runs_all() const { return layers_.first == 0 && layers_.last == costs_.layers(); }
+    [[nodiscard]] bool runs_all() const { return layers_ == LayerRange{0, costs_.layers()}; }
     // what the policy sees (node_view.cpp)
     void refresh_view();
     void refresh_costs();
@@ -126,7 +127,6 @@ private:
     void close_idle_rows();
     [[nodiscard]] Link* next_link();
     [[nodiscard]] std::optional<LayerRange> layers_of(const NodeId& member) const;
-    enum class Ahead : uint8_t { finished, unknown, stuck };
     [[nodiscard]] Ahead ahead_of(const NodeId& source, uint16_t layer) const;
     [[nodiscard]] size_t queue_of(const Item& item) const;
     [[nodiscard]] double want(StreamId stream) const;
@@ -171,36 +171,30 @@ private:
     Buffers buffers_;
     scheduler::LayerClock clock_;
     scheduler::Prices prices_;
-    const uint16_t stream_count_;
     std::vector<Stream> streams_;
     scheduler::QueueSet queues_;
-    std::vector<uint16_t> cuts_;             ///< offered; of policies that use none: the frame
-    std::vector<uint16_t> next_cuts_;        ///< being prepared; empty: none
-    Instant cuts_due_{};                     ///< when to look at them again
-    std::map<FrameId, NodeId> given_;        ///< own frames at workers, of policies that use workers
-    double pressure_ = 0;                    ///< largest w / r of the ring, as far as known
-    bool view_dirty_ = true;                 ///< the board's picture of the successor is to be made again
-    std::map<NodeId, Link> links_;           ///< one per connected peer
-    std::optional<NodeId> way_;              ///< whom work goes to: the successor, or who comes next and gets on
+    std::vector<uint16_t> cuts_,
+        next_cuts_;                    ///< offered (of policies that use none: the frame); being prepared, or none
+    std::map<FrameId, NodeId> given_;  ///< own frames at workers, of policies that use workers
+    double pressure_ = 0;              ///< largest w / r of the ring, as far as known
+    bool view_dirty_ = true;           ///< the board's picture of the successor is to be made again
+    std::map<NodeId, Link> links_;     ///< one per connected peer
+    std::optional<NodeId> way_;        ///< whom work goes to: the successor, or who comes next and gets on
     double last_stretch_ = 1, stretch_ = 1;  ///< of the last run and all: so much longer than expected they take
     std::map<JobId, Running> lanes_;         ///< at most config_.lanes
-    std::map<FrameId, Seen> seen_;           ///< bounded
-    std::deque<FrameId> seen_order_;
+    TakenWork taken_;
     std::map<FrameId, Finished> unacknowledged_results_;  ///< bounded
     Custody custody_;
     Releases releases_;
-    bool releases_due_ = false;  ///< those that wait go now, whether there is a message to go with or not
     Usec recent_completion_{0};  ///< of own frames that were sent on, from their last attempt; smoothed
     uint64_t work_bytes_ = 0;    ///< of the largest message of work so far, or a frame
     CoreCounters counters_;
-    uint64_t next_job_ = 1, state_sequence_ = 0;
-    Instant states_sent_{}, far_states_sent_{};
-    bool state_dirty_ = false;
-    uint64_t ring_epoch_ = 0;
-    std::map<NodeId, Incarnation> members_;  ///< as of ring_epoch_
-    Instant ring_armed_ = never, link_armed_ = never;
+    uint64_t next_job_ = 1, state_sequence_ = 0, ring_epoch_ = 0;
+    Instant states_sent_{}, far_states_sent_{}, cuts_due_{};
+    bool state_dirty_ = false, releases_due_ = false;  ///< these need not wait for a message to go with
+    std::map<NodeId, Incarnation> members_;            ///< as of ring_epoch_
+    Instant ring_armed_ = never, link_armed_ = never, stop_deadline_ = never;
     bool stopping_ = false, left_ = false, idle_told_ = false;
-    Instant stop_deadline_ = never;
     Instant now_{};               ///< of the last event
     EffectSink* sink_ = nullptr;  ///< during on() only
 };

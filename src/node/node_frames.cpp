@@ -30,8 +30,7 @@ bool NodeCore::dead(const Item& item) const {
     // Of a life that has ended nobody waits for a result: the next one has told the frame as failed.
     const auto source = members_.find(item.frame.source.node);
     if (source != members_.end() && item.frame.incarnation < source->second) return true;
-    const auto it = seen_.find(item.frame);
-    return it != seen_.end() && item.attempt < it->second.attempt;
+    return item.attempt < taken_.newest_attempt(item.frame);
 }
 
 void NodeCore::finish(const Item& item, const Inference& inference) {
@@ -146,7 +145,7 @@ void NodeCore::suspect_all_away() {
     custody_.each([&](const NodeId&, const Item& item) { safe.insert(item.frame); });
     const Usec most = config_.frame_timeout / config_.attempts_max;
     const Usec grace = std::clamp(grace_completions * recent_completion_, std::min(grace_least, most), most);
-    for (uint16_t i = 0; i < stream_count_; ++i)
+    for (uint16_t i = 0; i < streams_.size(); ++i)
         for (const auto& [k, book] : ledger_.open(StreamId{i})) {
             if (book.attempts == 0 || safe.count(ledger_.id(StreamId{i}, k)) != 0) continue;
             FrameRecord& record = *ledger_.find(ledger_.id(StreamId{i}, k));
@@ -166,7 +165,7 @@ void NodeCore::check_deadlines() {
     std::vector<FrameId> expired;
     std::vector<FrameId> overdue;
     std::vector<FrameId> timed_out;
-    for (uint16_t i = 0; i < stream_count_; ++i)
+    for (uint16_t i = 0; i < streams_.size(); ++i)
         for (const auto& [k, record] : ledger_.open(StreamId{i})) {
             const FrameId frame = ledger_.id(StreamId{i}, k);
             if (record.deadline <= now_)
@@ -195,7 +194,7 @@ void NodeCore::update_stop() {
     if (!stopping_ || idle_told_) return;
     const bool late = now_ >= stop_deadline_;
     if (late) {
-        for (uint16_t i = 0; i < stream_count_; ++i)
+        for (uint16_t i = 0; i < streams_.size(); ++i)
             while (!ledger_.open(StreamId{i}).empty())
                 settle(ledger_.id(StreamId{i}, ledger_.open(StreamId{i}).begin()->first), FrameState::failed,
                        "stopped");

@@ -6,7 +6,6 @@
 namespace eddy::node {
 
 namespace {
-constexpr size_t seen_max = 8192;
 constexpr double state_every_part = 1;           // on change, at most once while a frame is computed …
 constexpr Usec state_every_least = from_ms(10);  // … and at most 100/s,
 constexpr Usec state_every_most = from_ms(100);  // but not so rarely that a lane runs dry
@@ -33,23 +32,7 @@ bool NodeCore::stale(const msg::Work& work) {
     } else if (work.frame.source.node == config_.self.id) {
         return true;  // of an earlier life of this node
     }
-    // Once a node has taken a frame it answers for it: what comes later and is not further is a copy, of somebody who
-    // did not hear in time that the frame went on. But what went on from here and has come back, round a ring that
-    // changes, is no copy: those it came by rely on this node.
-    const auto [at, first] = seen_.try_emplace(work.frame);
-    Seen& seen = at->second;
-    const bool same = work.attempt == seen.attempt && work.layer == seen.layer;
-    const bool back = same && work.hops > seen.hops && frames_here().count(work.frame) == 0;
-    if (work.attempt < seen.attempt || (work.attempt == seen.attempt && work.layer <= seen.layer && !back)) return true;
-    seen.hops = work.hops;
-    seen.attempt = work.attempt;
-    seen.layer = work.layer;
-    if (first) seen_order_.push_back(work.frame);
-    if (seen_order_.size() > seen_max) {
-        seen_.erase(seen_order_.front());
-        seen_order_.pop_front();
-    }
-    return false;
+    return !taken_.take(work, [&] { return frames_here().count(work.frame) != 0; });
 }
 
 void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
@@ -79,8 +62,8 @@ void NodeCore::receive(const ev::Received& e, const msg::Work& work) {
         ++counters_.work_stale;
         // A keeper that had lost sight of this node took the frame back, and keeps it for this node anew now.
         scheduler::Keeper let_go_of{e.peer, work.custody};
-        const auto seen = seen_.find(work.frame);
-        if (seen != seen_.end() && kept_by(e.peer, work.frame)) std::swap(seen->second.again, let_go_of);
+        auto* taken = taken_.find(work.frame);
+        if (taken != nullptr && kept_by(e.peer, work.frame)) std::swap(taken->again, let_go_of);
         releases_.owe(let_go_of);
         buffers_.release(e.tensors, *sink_);
         return link.owe(ack);
@@ -246,7 +229,8 @@ msg::NodeState NodeCore::state_for(const Link& link) {
     msg::NodeState state;
     state.sequence = ++state_sequence_;
     state.as_of_seq = link.received_seq();
-    state.gamma_s_per_parameter = costs_.layers() > 0 && runs_all() ? gamma_s_per_parameter(config_.self.id) : 0;
+    state.gamma_s_per_parameter =
+        costs_.layers() > 0 && runs_all() ? gamma_s_per_parameter(config_.self.id) : 0;
     state.memory_bytes = config_.memory_bytes;
     state.chain_hash = config_.profile.chain_hash;
     state.pressure = own_pressure();

@@ -12,16 +12,13 @@ struct Running {
     UnitRange units;
     Instant begun{};
 };
-/// Work that was taken, so that nothing is taken twice.
-struct Seen {
-    uint32_t attempt = 0;          ///< the newest
-    int32_t layer = -1, hops = 0;  ///< the furthest of that attempt, and how it came
-    scheduler::Keeper again;       ///< who keeps it besides, having sent it once more
-};
 /// A result that its source has not acknowledged.
 struct Finished {
     msg::Result result;
     scheduler::Keeper keeper;
 };
+
+/// What those to come will make of a frame: finish it, nobody knows, or nobody can.
+enum class Ahead : uint8_t { finished, unknown, stuck };
 
 }  // namespace eddy::node

@@ -32,7 +32,7 @@ void NodeCore::pump() {
 
 bool NodeCore::admit_frames() {
     bool moved = false;
-    for (uint16_t i = 0; i < stream_count_; ++i) {
+    for (uint16_t i = 0; i < streams_.size(); ++i) {
         Stream& stream = streams_[i];
         const StreamId id{i};
         while (!stream.again.empty() && ledger_.find(ledger_.id(id, stream.again.front())) == nullptr)
@@ -202,8 +202,9 @@ void NodeCore::start_job(Item item, uint16_t until) {
 
 // A node finishes the model if it is alone, if the frame is back at its source, if it has visited everybody, or if the
 // source comes next, or is passed over on the way. A node that cannot finish the frame hands it back to its source
-// then, or passes it on: while a ring forms or changes the members it knows are not all, or for a moment hardly any, and
-// somebody behind it may be able to. It gives up only what has been round and round. If it is alone it waits for others.
+// then, or passes it on: while a ring forms or changes the members it knows are not all, or for a moment hardly any,
+// and somebody behind it may be able to. It gives up only what has been round and round. If it is alone it waits for
+// others.
 bool NodeCore::ends_here(const Item& item) const {
     if (policy_->uses_workers()) return item.frame.source.node != config_.self.id || item.hops > 0;
     const size_t members = ring_.members().size();

@@ -31,7 +31,7 @@ std::optional<LayerRange> NodeCore::layers_of(const NodeId& member) const {
 /// Whether those to come can finish a frame of this model and source that leaves before `layer`: the members up to its
 /// source, and the source itself, where a frame ends that nobody finished before. An own frame that would come back as
 /// it went is none of theirs.
-NodeCore::Ahead NodeCore::ahead_of(const NodeId& source, uint16_t layer) const {
+Ahead NodeCore::ahead_of(const NodeId& source, uint16_t layer) const {
     const auto& members = ring_.members();
     const uint16_t leaves_at = layer;
     Ahead unless = Ahead::stuck;
@@ -143,8 +143,9 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     // Cuts are chosen by the link's speed; while it is not known, what a frame needs here is told for more layers than
     // are offered, or one that is nearly done would look as dear as a whole one.
     const uint16_t layers = costs_.layers();
-    for (size_t i = 1;
-         policy_->uses_cuts() && runs_all() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
+    for (size_t i = 1; policy_->uses_cuts() && runs_all() && costs.classes == 1 &&
+                       i < std::min<size_t>(remaining_max, layers);
+         ++i) {
         const auto layer = static_cast<uint16_t>(i * layers / std::min<size_t>(remaining_max, layers));
         const double takes_s =
             stretch_ * (clock_.seconds(layer, layers) + scheduler::run_overhead * clock_.seconds(0, layers));
@@ -216,7 +217,7 @@ double NodeCore::wanted_backlog(StreamId id) const {
 /// One with a priority is not held back for others' sake.
 double NodeCore::own_pressure() const {
     double largest = 0;
-    for (uint16_t i = 0; i < stream_count_; ++i)
+    for (uint16_t i = 0; i < streams_.size(); ++i)
         if (config_.streams[i].priority == 0 && now_ - streams_[i].held < scheduler::held_memory)
             largest = std::max(largest, want(StreamId{i}));
     return largest;
@@ -232,7 +233,7 @@ void NodeCore::refresh_pressure() {
 
 void NodeCore::refresh_held_back(Usec elapsed) {
     if (!policy_->uses_weights()) return;
-    for (uint16_t i = 0; i < stream_count_; ++i) {
+    for (uint16_t i = 0; i < streams_.size(); ++i) {
         auto& row = queues_.board().rows[*queues_.find({config_.self.id, StreamId{i}})];
         const bool waiting = now_ - streams_[i].held <= elapsed;  // a reservoir of one is empty after each admission
         row.held_back = scheduler::held_back(row.held_back, waiting, wanted_backlog(StreamId{i}), row.here[0], elapsed);
