@@ -16,8 +16,8 @@ struct CoreCounters {
     uint64_t work_refused = 0;      ///< by a neighbour; came back here
     uint64_t custody_evicted = 0;   ///< let go before the receiver said so: no room, or too old
     uint64_t custody_returned = 0;  ///< queued here again, because the node that had them was lost
-    uint64_t stalls = 0;          ///< a neighbour did not get on and was routed around (progress.hpp)
-    uint64_t stall_returned = 0;  ///< queued here again, because the node that had them did not get on
+    uint64_t stalls = 0;            ///< a neighbour did not get on and was routed around (progress.hpp)
+    uint64_t stall_returned = 0;    ///< queued here again, because the node that had them did not get on
     uint64_t results_sent = 0;
     uint64_t protocol_errors = 0;
     Usec busy{0};

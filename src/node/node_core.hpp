@@ -1,14 +1,15 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
 // A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome.
-// Who does not get on is routed around (progress.hpp). Custody (custody.hpp): the source keeps the pixels of every frame until its outcome, a node what it handed over until
-// the next has passed it on. What was handed to a lost node is queued again here; what nobody has any more its source
-// sends again, under a higher attempt, which fences stale work. The first result wins.
+// Who does not get on is routed around (progress.hpp). Custody (custody.hpp): the source keeps the pixels of every
+// frame until its outcome, a node what it handed over until the next has passed it on. What was handed to a lost node
+// is queued again here; what nobody has any more its source sends again, under a higher attempt, which fences stale
+// work. The first result wins.
 //
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
-// cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
-// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in bytes. One
-// thread, the caller's.
+// cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken or stalled link;
+// of an own source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in bytes.
+// One thread, the caller's.
 #pragma once
 
 #include <deque>
@@ -139,6 +140,7 @@ private:
     [[nodiscard]] bool passes(const NodeId& source) const;
     [[nodiscard]] NodeId next_for(const NodeId& source) const;
     [[nodiscard]] NodeId probe_or(const NodeId& next, const SourceId& source);
+    bool probe_one();
     void watch_lanes();
     void stood_still();
     [[nodiscard]] double stretch_of(const Running& running) const;
@@ -174,9 +176,10 @@ private:
     bool view_dirty_ = true;           ///< the board's picture of the successor is to be made again
     std::map<NodeId, Link> links_;     ///< one per connected peer
     std::optional<NodeId> way_;        ///< whom work goes to: the successor, or who comes next and gets on
-    double last_stretch_ = 1, stretch_ = 1;  ///< of the last run and all: so much longer than expected they take
-    std::map<JobId, Running> lanes_;   ///< at most config_.lanes
-    std::map<FrameId, Seen> seen_;     ///< bounded
+    /// So many times longer than expected the last run took, and runs take now.
+    double last_stretch_ = 1, stretch_ = 1;
+    std::map<JobId, Running> lanes_;  ///< at most config_.lanes
+    std::map<FrameId, Seen> seen_;    ///< bounded
     std::deque<FrameId> seen_order_;
     std::map<FrameId, Finished> unacknowledged_results_;  ///< bounded
     Custody custody_;
@@ -184,16 +187,13 @@ private:
     bool releases_due_ = false;  ///< those that wait go now, whether there is a message to go with or not
     Usec recent_completion_{0};  ///< of own frames that were sent on, from their last attempt; smoothed
     CoreCounters counters_;
-    uint64_t next_job_ = 1;
-    uint64_t state_sequence_ = 0;
+    uint64_t next_job_ = 1, state_sequence_ = 0, ring_epoch_ = 0;
     Instant states_sent_{}, far_states_sent_{};
     bool state_dirty_ = false;
-    uint64_t ring_epoch_ = 0;
     std::map<NodeId, Incarnation> members_;  ///< as of ring_epoch_
-    Instant ring_armed_ = never, link_armed_ = never;
+    Instant ring_armed_ = never, link_armed_ = never, stop_deadline_ = never;
     bool stopping_ = false, left_ = false, idle_told_ = false;
-    Instant stop_deadline_ = never;
-    Instant now_{};  ///< of the last event
+    Instant now_{};               ///< of the last event
     EffectSink* sink_ = nullptr;  ///< during on() only
 };
 

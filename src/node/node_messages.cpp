@@ -166,8 +166,8 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
 
 // A source's free slots are granted to whoever feeds it now, the predecessor first, then who routes around it (half as
 // much at a time); what is granted is taken, so that the queue's bound holds whatever the neighbour does with it. Who
-// sent nothing lately keeps what it was given, at most credit_window, and it does not count: a former predecessor, or one
-// that stands still, would otherwise hold back the others for ever.
+// sent nothing lately keeps what it was given, at most credit_window, and it does not count: a former predecessor, or
+// one that stands still, would otherwise hold back the others for ever.
 void NodeCore::grant_credits() {
     // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
     const uint64_t source_frames =

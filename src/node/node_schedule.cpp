@@ -83,7 +83,7 @@ bool NodeCore::move_one() {
     scheduler::Board& board = queues_.board();
     board.lane = lanes_.size() < config_.lanes;
     refresh_link();
-    if (stopping_ && hand_on_one()) return true;
+    if ((stopping_ && hand_on_one()) || probe_one()) return true;
     if (policy_->uses_workers()) refresh_workers();
     if (policy_->uses_cuts()) prices_.write(board);
     auto run = board.lane ? policy_->pick_run(board) : std::nullopt;
@@ -193,7 +193,8 @@ void NodeCore::start_job(Item item, uint16_t until) {
 }
 
 // A node finishes the model if it is alone, if the frame is back at its source, if it has visited everybody, or if the
-// source comes next, or is passed over on the way. In the last case a node that cannot compute hands the frame back to its source.
+// source comes next, or is passed over on the way. In the last case a node that cannot compute hands the frame back to
+// its source.
 bool NodeCore::ends_here(const Item& item) const {
     if (policy_->uses_workers()) return item.frame.source.node != config_.self.id || item.hops > 0;
     const size_t members = ring_.members().size();
