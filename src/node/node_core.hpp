@@ -7,10 +7,10 @@
 // work. The first result wins.
 //
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
-// cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken link; of an own
-// source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in bytes; all
-// buffers `queue_bytes` and custody's, beyond which a frame a source comes, and what is here may grow by being
-// computed. One thread, the caller's.
+// cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken or stalled
+// link; of an own source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in
+// bytes; all buffers `queue_bytes` and custody's, beyond which a frame a source comes, and what is here may grow by
+// being computed. One thread, the caller's.
 #pragma once
 
 #include <deque>
@@ -146,6 +146,7 @@ private:
     [[nodiscard]] bool passes(const NodeId& source) const;
     [[nodiscard]] NodeId next_for(const NodeId& source) const;
     [[nodiscard]] NodeId probe_or(const NodeId& next, const SourceId& source);
+    bool probe_one();
     void watch_lanes();
     void stood_still();
     [[nodiscard]] double stretch_of(const Running& running) const;
@@ -173,15 +174,14 @@ private:
     scheduler::Prices prices_;
     std::vector<Stream> streams_;
     scheduler::QueueSet queues_;
-    std::vector<uint16_t> cuts_,
-        next_cuts_;                    ///< offered (of policies that use none: the frame); being prepared, or none
-    std::map<FrameId, NodeId> given_;  ///< own frames at workers, of policies that use workers
-    double pressure_ = 0;              ///< largest w / r of the ring, as far as known
-    bool view_dirty_ = true;           ///< the board's picture of the successor is to be made again
-    std::map<NodeId, Link> links_;     ///< one per connected peer
-    std::optional<NodeId> way_;        ///< whom work goes to: the successor, or who comes next and gets on
-    double last_stretch_ = 1, stretch_ = 1;  ///< of the last run and all: so much longer than expected they take
-    std::map<JobId, Running> lanes_;         ///< at most config_.lanes
+    std::vector<uint16_t> cuts_, next_cuts_;  ///< offered, of policies without cuts the frame; being prepared
+    std::map<FrameId, NodeId> given_;         ///< own frames at workers, of policies that use workers
+    double pressure_ = 0;                     ///< largest w / r of the ring, as far as known
+    bool view_dirty_ = true;                  ///< the board's picture of the successor is to be made again
+    std::map<NodeId, Link> links_;            ///< one per connected peer
+    std::optional<NodeId> way_;               ///< whom work goes to: the successor, or who comes next and gets on
+    double last_stretch_ = 1, stretch_ = 1;   ///< of the last run and all: so much longer than expected they take
+    std::map<JobId, Running> lanes_;          ///< at most config_.lanes
     TakenWork taken_;
     std::map<FrameId, Finished> unacknowledged_results_;  ///< bounded
     Custody custody_;

@@ -229,8 +229,7 @@ msg::NodeState NodeCore::state_for(const Link& link) {
     msg::NodeState state;
     state.sequence = ++state_sequence_;
     state.as_of_seq = link.received_seq();
-    state.gamma_s_per_parameter =
-        costs_.layers() > 0 && runs_all() ? gamma_s_per_parameter(config_.self.id) : 0;
+    state.gamma_s_per_parameter = costs_.layers() > 0 && runs_all() ? gamma_s_per_parameter(config_.self.id) : 0;
     state.memory_bytes = config_.memory_bytes;
     state.chain_hash = config_.profile.chain_hash;
     state.pressure = own_pressure();

@@ -33,8 +33,7 @@ void NodeCore::watch_neighbours() {
 void NodeCore::turned(const NodeId& peer, Link& link, Progress::Pace before) {
     const Progress& progress = link.progress();
     const double bytes_per_s = progress.bytes_per_s();
-    if (before != Progress::Pace::well && before != Progress::Pace::stuck && bytes_per_s > 0)
-        link.estimator().set(bytes_per_s);
+    if (const auto speed = link.progress().take_new_speed()) link.estimator().set(*speed);
     if (progress.pace() == before) return;
     view_dirty_ = true;
     const std::string name = "neighbour " + short_name(peer);
@@ -124,6 +123,24 @@ NodeId NodeCore::probe_or(const NodeId& next, const SourceId& source) {
 void NodeCore::stood_still() {
     for (auto& [peer, link] : links_) link.progress().forgive(now_);
     for (auto& [job, running] : lanes_) running.begun = now_;
+}
+
+/// A frame over a link that was found slow, whatever that is worth, to see whether it still is.
+bool NodeCore::probe_one() {
+    Link* link = next_link();
+    const auto& board = queues_.board();
+    if (link == nullptr || !board.link || !link->progress().wants_probe(now_)) return false;
+    for (size_t row = 0; row < board.rows.size(); ++row) {
+        const auto& r = board.rows[row];
+        for (size_t queue = 0; r.credit && queue < board.queues; ++queue) {
+            if (r.here[queue] == 0 || (r.ends & scheduler::bit(queue)) != 0 || next_for(r.source.node) != way_)
+                continue;
+            link->progress().on_probe(now_);
+            start_hop({row, queue, std::nullopt});
+            return true;
+        }
+    }
+    return false;
 }
 
 /// How many times longer than expected a run takes; 1 if that is nothing to speak of.

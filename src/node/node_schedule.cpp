@@ -84,7 +84,7 @@ bool NodeCore::move_one() {
     scheduler::Board& board = queues_.board();
     board.lane = lanes_.size() < config_.lanes;
     refresh_link();
-    if (stopping_ && hand_on_one()) return true;
+    if ((stopping_ && hand_on_one()) || probe_one()) return true;
     if (policy_->uses_workers()) refresh_workers();
     if (policy_->uses_cuts()) prices_.write(board);
     auto run = board.lane ? policy_->pick_run(board) : std::nullopt;

@@ -143,9 +143,8 @@ std::vector<msg::Remaining> NodeCore::remaining() const {
     // Cuts are chosen by the link's speed; while it is not known, what a frame needs here is told for more layers than
     // are offered, or one that is nearly done would look as dear as a whole one.
     const uint16_t layers = costs_.layers();
-    for (size_t i = 1; policy_->uses_cuts() && runs_all() && costs.classes == 1 &&
-                       i < std::min<size_t>(remaining_max, layers);
-         ++i) {
+    for (size_t i = 1;
+         policy_->uses_cuts() && runs_all() && costs.classes == 1 && i < std::min<size_t>(remaining_max, layers); ++i) {
         const auto layer = static_cast<uint16_t>(i * layers / std::min<size_t>(remaining_max, layers));
         const double takes_s =
             stretch_ * (clock_.seconds(layer, layers) + scheduler::run_overhead * clock_.seconds(0, layers));

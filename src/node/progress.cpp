@@ -52,14 +52,24 @@ void Progress::on_receipt(uint64_t seq, Usec span, Instant now) {
     if (measured) add_speed(speed);
     if (pace_ == Pace::well || pace_ == Pace::stuck) {
         if (pace_ == Pace::well) delay_.add(waited - (measured ? span : Usec{0}));
+        if (former_ > 0 && measured && speed >= well_above * former_) {
+            usual_ = last_ = {speed};
+            former_ = 0;
+            new_speed_ = speed;
+            return;
+        }
         if (usual_.size() >= enough && last_.size() == lately && recent() < slow_below * usual()) turn(Pace::slow, now);
         return;
     }
-    if (pace_ == Pace::slow && !(measured && speed >= well_above * usual())) return;
+    if (pace_ == Pace::slow && !(measured && speed >= well_above * usual())) {
+        new_speed_ = recent();
+        return;
+    }
     const bool slow = measured && usual_.size() >= enough && speed < slow_below * usual();
     last_.clear();  // what was before the change says nothing any more
     if (measured) last_.push_back(speed);
     turn(slow ? Pace::slow : Pace::well, now);
+    if (bytes_per_s() > 0) new_speed_ = bytes_per_s();
 }
 
 void Progress::on_released(Usec held, Instant now) {
@@ -93,7 +103,7 @@ double Progress::bytes_per_s() const {
 }
 
 bool Progress::wants_probe(Instant now) const {
-    return (pace_ == Pace::slow || pace_ == Pace::stuck) && unreceipted_.empty() && now >= probe_at_;
+    return (pace_ == Pace::slow || pace_ == Pace::stuck || former_ > 0) && unreceipted_.empty() && now >= probe_at_;
 }
 
 void Progress::on_probe(Instant now) {
@@ -103,6 +113,7 @@ void Progress::on_probe(Instant now) {
 
 void Progress::accept_speed() {
     if (pace_ != Pace::slow) return;
+    former_ = std::max(former_, usual());
     usual_ = last_;
     pace_ = Pace::well;
 }

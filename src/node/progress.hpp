@@ -12,13 +12,15 @@
 // for is queued again, once it is stuck also what it had accepted: a false alarm costs these frames' way once more, and
 // what comes late from it is known by `attempt` and by what was seen. If nobody gets on, the successor is used as ever
 // and has what it was sent. A slow one is used again as well if the one used instead is hardly faster: then the network
-// became slow, not this neighbour.
+// became slow, not this neighbour. Nothing may be worth sending over a link that was found slow, so nothing would show
+// that it is fast again: probes go over it as well.
 //
 // Pure; one neighbour and one connection; one owner, one thread. Bounded: messages_max messages, `window` speeds.
 #pragma once
 
 #include <deque>
 #include <optional>
+#include <utility>
 
 #include "eddy/time.hpp"
 
@@ -66,8 +68,10 @@ public:
     /// One more message may go, to see whether it gets on again.
     [[nodiscard]] bool wants_probe(Instant now) const;
     void on_probe(Instant now);
-    /// Slow is what it is from now on.
+    /// Slow is what it is from now on, until a probe shows half of what it was.
     void accept_speed();
+    /// If the speed changed at one blow, so that what was learned before says nothing; told once.
+    [[nodiscard]] std::optional<double> take_new_speed() { return std::exchange(new_speed_, std::nullopt); }
     /// How long the oldest message waits for its receipt.
     [[nodiscard]] Usec waits(Instant now) const;
 
@@ -96,9 +100,11 @@ private:
     Smoothed delay_;            ///< of receipts, beyond the transmission
     std::deque<double> usual_;  ///< speeds while it was well; at most `window`
     std::deque<double> last_;   ///< speeds; at most `lately`
-    double at_most_ = 0;        ///< speed, by the wait for a receipt; 0: says nothing
-    Smoothed held_;             ///< of what was released
-    Instant released_{};        ///< last
+    double former_ = 0;         ///< usual before a slow one was accepted; 0: none was
+    std::optional<double> new_speed_;
+    double at_most_ = 0;  ///< speed, by the wait for a receipt; 0: says nothing
+    Smoothed held_;       ///< of what was released
+    Instant released_{};  ///< last
     Instant probe_at_{};
     Usec probe_pause_ = probe_first;
 };

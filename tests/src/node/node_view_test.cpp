@@ -50,7 +50,7 @@ TEST_CASE("credits go to the predecessor and who sent lately: a former one keeps
     world.peer_up(70);
     CHECK(world.core->ring().predecessor() == node_id(70));
     CHECK(world.limit(70) == credit_initial);  // it has not sent anything of that source
-    world.send(before, 1);  // as one that goes around the other does
+    world.send(before, 1);                     // as one that goes around the other does
     const uint64_t kept = world.limit(before);
     world.computed(0, world.sink.jobs[0].ends_model);
     world.tick(to_ms(feeds_for));

@@ -1,5 +1,6 @@
-// Whether one neighbour gets on, told by its debts. Goal: who stands still is found in times of what it took before, who
-// is merely slow or busy is not, and each comes back by what it does. Method: receipts and releases at chosen instants.
+// Whether one neighbour gets on, told by its debts. Goal: who stands still is found in times of what it took before,
+// who is merely slow or busy is not, and each comes back by what it does. Method: receipts and releases at chosen
+// instants.
 #include "src/node/progress.hpp"
 
 #include <doctest/doctest.h>
@@ -116,7 +117,9 @@ TEST_CASE("the speed of a link is lowered by a message that is not receipted, be
     }
 }
 
-TEST_CASE("a link is slow after two of three messages at less than a quarter of the usual speed, and well after one at half") {
+TEST_CASE(
+    "a link is slow after two of three messages at less than a quarter of the usual speed, and well after one at "
+    "half") {
     Receiver to;
     to.messages(10, 10);
     to.messages(20, 39);
@@ -147,12 +150,44 @@ TEST_CASE("what is usual is not unlearned while the link is slow, unless that is
     SUBCASE("accepted") {
         to.progress.accept_speed();
         CHECK(to.progress.well());
+        CHECK(to.progress.take_new_speed().value() == doctest::Approx(1e6));
         to.messages(20, 100);
         CHECK(to.progress.well());
-        to.send();
-        CHECK(to.after(390) == Pace::well);  // times of what is usual now
+        CHECK_FALSE(to.progress.take_new_speed());
+        CHECK(to.progress.wants_probe(at_ms(to.ms)));
+        SUBCASE("times are those of what is usual now") {
+            to.send();
+            CHECK(to.after(390) == Pace::well);
+        }
+        SUBCASE("until a message shows half of what was usual") {
+            to.message(21);
+            CHECK(to.progress.wants_probe(at_ms(to.ms)));
+            to.message(19);
+            CHECK_FALSE(to.progress.wants_probe(at_ms(to.ms + 1e6)));
+            CHECK(to.progress.take_new_speed().value() == doctest::Approx(frame / 0.019));
+            CHECK(to.progress.bytes_per_s() == doctest::Approx(frame / 0.019));
+        }
     }
     CHECK(to.progress.well());
+}
+
+TEST_CASE("a speed that changed at one blow is told once") {
+    Receiver to;
+    to.messages(10, 10);
+    CHECK_FALSE(to.progress.take_new_speed());
+    to.send();
+    to.after(300);
+    CHECK_FALSE(to.progress.take_new_speed());
+    to.receipt(0, 1);
+    CHECK(to.progress.take_new_speed().value() == doctest::Approx(1e7));
+    to.messages(2, 100);
+    CHECK(to.progress.pace() == Pace::slow);
+    CHECK_FALSE(to.progress.take_new_speed());
+    to.message(100);
+    CHECK(to.progress.take_new_speed().value() == doctest::Approx(1e6));
+    CHECK_FALSE(to.progress.take_new_speed());
+    to.message(10);
+    CHECK(to.progress.take_new_speed().value() == doctest::Approx(1e7));
 }
 
 TEST_CASE("few speeds, of small messages, or of those that were in the kernel already, make nobody slow") {
