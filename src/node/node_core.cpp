@@ -53,7 +53,7 @@ void NodeCore::start(Instant now, EffectSink& sink) {
     for (uint16_t i = 0; i < streams_.size(); ++i)
         ledger_.recover(StreamId{i}, std::exchange(config_.streams[i].unfinished, {}), now, sink);
     const bool all_here = config_.policy == PolicyKind::local;
-    if (stream_count_ > 0 && !runs_all() && (all_here || policy_->uses_workers()))
+    if (!streams_.empty() && !runs_all() && (all_here || policy_->uses_workers()))
         sink.log(LogLevel::warning, std::string("policy ") + policy_->name() +
                                         " runs whole frames, and this node has no "
                                         "memory for all layers: " +

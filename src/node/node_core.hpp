@@ -1,10 +1,10 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
 // A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome.
-// Who does not get on is routed around (progress.hpp). Custody (custody.hpp): the source keeps the pixels of every
-// frame until its outcome, a node what it handed over until the next has passed it on. What was handed to a lost node
-// is queued again here; what nobody has any more its source sends again, under a higher attempt, which fences stale
-// work. The first result wins.
+// Who does not get on is routed around (progress.hpp). The source keeps the pixels of every frame until its outcome, a
+// node what it handed over until the next has passed it on (custody.hpp). What was handed to a lost node is queued
+// again here; what nobody has its source sends again, under a higher attempt, which fences stale work. The first result
+// wins.
 //
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
 // cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken or stalled
@@ -13,7 +13,6 @@
 // being computed. One thread, the caller's.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <set>
 
@@ -193,9 +192,8 @@ private:
     Instant states_sent_{}, far_states_sent_{}, cuts_due_{};
     bool state_dirty_ = false, releases_due_ = false;  ///< these need not wait for a message to go with
     std::map<NodeId, Incarnation> members_;            ///< as of ring_epoch_
-    Instant ring_armed_ = never, link_armed_ = never, stop_deadline_ = never;
+    Instant ring_armed_ = never, link_armed_ = never, stop_deadline_ = never, now_{};  ///< now_: of the last event
     bool stopping_ = false, left_ = false, idle_told_ = false;
-    Instant now_{};               ///< of the last event
     EffectSink* sink_ = nullptr;  ///< during on() only
 };
 
