@@ -159,8 +159,8 @@ void Model::keep_only(LayerRange layers) {
     const auto each_weight = [&](bool inside, const auto& visit) {
         for (uint32_t op = 0; op < state.flat.operators.size(); ++op)
             if ((op >= first && op < last) == inside)
-                for (const Node* node : state.flat.operators[op].nodes)
-                    for (const torch::jit::Value* input : node->inputs()) visit_weight(input->node(), visit);
+                for (Node* node : state.flat.operators[op].nodes)
+                    for (torch::jit::Value* input : node->inputs()) visit_weight(input->node(), visit);
     };
     each_weight(true, [&](Node*, const c10::StorageImpl* storage) { needed.insert(storage); });
     each_weight(false, [&](Node* constant, const c10::StorageImpl* storage) {
