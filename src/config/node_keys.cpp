@@ -72,7 +72,7 @@ std::vector<Key> work_keys() {
          "Share of a core each lane may use; it pauses after every run to keep to it.", false, false,
          to(&NodeConfig::limit)},
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
-         "Bound of weights, compiled layers and buffers together, in MiB; the program itself takes about a hundred "
+         "Bound of weights, compiled layers and buffers together, in MiB; the program itself takes about 180 "
          "beside. Layers that do not fit are not run here: the log says which are.",
          false, false, to(&NodeConfig::memory_mb)},
         {"compute", "custody_mb", IntegerType{0, int64_t{1} << 20}, "",

@@ -123,10 +123,10 @@ TEST_CASE("under three times the load, for minutes, memory stays flat and every 
                 CHECK(tally.dropped > tally.captured / 2);
                 for (const auto& [reason, count] : tally.reasons)
                     CHECK((reason == "reservoir_full" || reason == "capture_queue_full"));
-                // What was there before it, at the rate at which this source is served; a queue is no strict line.
+                // What was there before it, at the rate at which this source is served; queues are no strict line.
                 const double rate_per_s = static_cast<double>(tally.completed) / seconds;
                 const double longest_ms = *std::max_element(tally.completion_ms.begin(), tally.completion_ms.end());
-                CHECK(longest_ms <= 3e3 * static_cast<double>(run.most(0, seconds).open) / rate_per_s);
+                CHECK(longest_ms <= 5e3 * static_cast<double>(run.most(0, seconds).open) / rate_per_s);
             }
         }
 }
