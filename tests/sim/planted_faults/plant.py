@@ -41,8 +41,10 @@ BUGS = {
     "receipt_swallowed": ("src/node/node_messages.cpp", "auto receipt = link.on_ack(ack);",
                           "auto receipt = ack.seq % 64 == 0 ? Link::Receipt{} : link.on_ack(ack);"),
     # Work that comes again is taken again.
-    "work_taken_twice": ("src/node/node_messages.cpp", "|| (work.attempt == seen.attempt && work.layer <= seen.layer && !back)) return true;",
-                         ") return true;"),
+    "work_taken_twice": ("src/node/node_messages.cpp",
+                         "return !taken_.take(work, [&] { return frames_here().count(work.frame) != 0; });",
+                         "(void)taken_.take(work, [] { return false; });\n"
+                         "    return work.attempt < taken_.newest_attempt(work.frame);"),
     # A frame's second result is delivered as its first was.
     "result_accepted_twice": ("src/node/node_messages.cpp",
                               "if (ledger_.mine(result.frame)) "
