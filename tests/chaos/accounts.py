@@ -52,7 +52,7 @@ def account_of(source, lives):
             last_life = life.journal.life
             _book_journal(account, life.journal, lines, captured, told)
         # Else it was killed before it began a journal of its own, and had captured nothing.
-    account.lost += len(captured.keys() - told.keys())
+    account.lost = len(captured.keys() - told.keys())
     if account.lost:
         account.find(f"{account.lost} frames were captured and never told: {sorted(captured.keys() - told.keys())[:9]}")
     return account
@@ -63,7 +63,7 @@ def _check_lines(account, lives):
     named = Counter((line["incarnation"], line["k"]) for life in lives for line in life.lines
                     if line["source"] == account.source)
     twice = [name for name, count in named.items() if count > 1]
-    account.duplicated += len(twice)
+    account.duplicated = len(twice)
     if twice:
         account.find(f"{len(twice)} frames were delivered more than once: {sorted(twice)[:9]}")
     numbers = Counter(k for _, k in named)

@@ -126,10 +126,13 @@ class Accounts(unittest.TestCase):
 
     def test_a_frame_that_two_lives_settle_is_found_though_its_lines_are_missing(self):
         def spoil(lives):
-            lives[1].journal.streams["front"].captured[1] = 1
-            lives[1].journal.streams["front"].settled[1] = "failed"
+            for k in (1, 2):
+                lives[1].journal.streams["front"].captured[k] = 1
+                lives[1].journal.streams["front"].settled[k] = "failed"
 
-        self.assertEqual(self.findings(spoil).duplicated, 1)
+        account = self.findings(spoil)
+        self.assertEqual(account.duplicated, 2)
+        self.assertIn("frame 1 was told as completed and again as failed", account.findings[0])
 
     def test_a_frame_that_nobody_tells_is_lost(self):
         account = self.findings(lambda lives: lives[2].lines.pop(0))
