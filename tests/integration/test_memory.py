@@ -52,9 +52,9 @@ class Memory(ReplayStory):
 
     def test_weights_of_other_layers_are_given_back(self):
         whole = self.node("whole", limit=1).ready()
-        part = self.node("part", limit=1, compute={"memory_mb": 40, "custody_mb": 2}).ready()
+        part = self.node("part", limit=1, compute={"memory_mb": 80, "custody_mb": 2}).ready()
         whole.logs("MiB hold all")
-        part.logs("40 MiB hold layers")
+        part.logs("80 MiB hold layers")
         resident = [node.ask("report")["nodes"][0]["rss_bytes"] for node in (whole, part)]
         self.assertLess(resident[1] + 8 * MIB, resident[0])
         until(lambda: part.status()["chain_hash"] == whole.status()["chain_hash"], "both know the same model")
