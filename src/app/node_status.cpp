@@ -116,8 +116,11 @@ control::NodeStatus NodeRuntime::status() const {
             status.queues.push_back(
                 {source, "reservoir", length.reservoir, parts_.config.sources.at(stream).reservoir_frames});
         if (own) status.queues.push_back({source, "local", length.local, bound});
-        status.queues.push_back({source, "distributed", length.distributed, bound});
+        status.queues.push_back({source, "distributed", length.distributed, length.distributed_max});
     }
+    const node::Custody& custody = core_->custody();
+    status.custody = {custody.frames(), custody.bytes(), custody.bytes_max(), core_->counters().custody_returned,
+                      core_->counters().custody_evicted};
     status.journal_problem = journal_->problem();
     for (const auto& stats : collector_.sources(now)) {
         const size_t stream = status.sources.size();

@@ -76,6 +76,16 @@ struct SourceCounts {
     friend bool operator==(const SourceCounts&, const SourceCounts&) = default;
 };
 
+/// What the node handed over and keeps in case it is lost there.
+struct CustodyCounts {
+    uint64_t frames = 0;
+    uint64_t bytes = 0;
+    uint64_t bytes_max = 0;  ///< 0: nothing is kept
+    uint64_t returned = 0;   ///< since the start: came back into a queue, for a node was lost
+    uint64_t evicted = 0;    ///< since the start: let go too early, for want of room or of news
+    friend bool operator==(const CustodyCounts&, const CustodyCounts&) = default;
+};
+
 struct NodeStatus {
     std::string name;
     std::string id;  ///< 40 hexadecimal digits
@@ -89,6 +99,7 @@ struct NodeStatus {
     uint64_t ring_epoch = 0;       ///< rises with every change of `ring`
     std::vector<RingMember> ring;  ///< in ring order, this node first
     std::vector<QueueLength> queues;
+    CustodyCounts custody;
     std::vector<SourceCounts> sources;
     std::vector<Unreached> unreached;
     std::string journal_problem;  ///< why the journal is not being written; empty: it is, or there is no camera
@@ -98,8 +109,8 @@ struct NodeStatus {
 /// One line of JSON, newline included.
 std::string to_json(const NodeStatus& status);
 /// Error `invalid` for anything that is not a status of this version, with the place in it. Members that came into
-/// eddy.status/1 later (from `chain_hash` and `incarnation` on, `unreached`, `journal_problem`, `earlier_lives`) may be
-/// missing.
+/// eddy.status/1 later (from `chain_hash` and `incarnation` on, `unreached`, `journal_problem`, `earlier_lives`,
+/// `custody`) may be missing.
 Result<NodeStatus> from_json(std::string_view text);
 
 /// For people: a heading line, then ring, sources and queues as tables.

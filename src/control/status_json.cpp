@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "eddy/json_fields.hpp"
+#include "eddy/journal_json.hpp"
 #include "src/control/status.hpp"
 
 namespace eddy::control {
@@ -56,13 +56,12 @@ Json to_value(const QueueLength& queue) {
         {"source", queue.source}, {"queue", queue.queue}, {"frames", queue.frames}, {"frames_max", queue.frames_max}};
 }
 
-Json to_value(const std::optional<journal::Totals>& lives) {
-    if (!lives) return nullptr;
-    return {{"captured", lives->captured},
-            {"admitted", lives->admitted},
-            {"completed", lives->completed},
-            {"failed", lives->failed},
-            {"dropped", lives->dropped}};
+Json to_value(const CustodyCounts& custody) {
+    return {{"frames", custody.frames},
+            {"bytes", custody.bytes},
+            {"bytes_max", custody.bytes_max},
+            {"returned", custody.returned},
+            {"evicted", custody.evicted}};
 }
 
 Json to_value(const SourceCounts& source) {
@@ -76,7 +75,7 @@ Json to_value(const SourceCounts& source) {
             {"in_flight", source.in_flight},
             {"throughput_per_s", source.throughput_per_s},
             {"completion_p50_ms", source.completion_p50_ms},
-            {"earlier_lives", to_value(source.earlier_lives)}};
+            {"earlier_lives", journal::to_value<Json>(source.earlier_lives)}};
 }
 
 /// Whether a member that came into the schema later is there and says something.
@@ -155,6 +154,16 @@ QueueLength read_queue(const Fields& fields) {
     return queue;
 }
 
+CustodyCounts read_custody(const Fields& fields) {
+    CustodyCounts custody;
+    custody.frames = fields.count("frames");
+    custody.bytes = fields.count("bytes");
+    custody.bytes_max = fields.count("bytes_max");
+    custody.returned = fields.count("returned");
+    custody.evicted = fields.count("evicted");
+    return custody;
+}
+
 SourceCounts read_source(const Json& value, const Fields& fields) {
     SourceCounts source;
     source.name = fields.text("name");
@@ -167,11 +176,7 @@ SourceCounts read_source(const Json& value, const Fields& fields) {
     source.in_flight = fields.count("in_flight");
     source.throughput_per_s = fields.number("throughput_per_s");
     source.completion_p50_ms = fields.number("completion_p50_ms");
-    if (told(value, "earlier_lives")) {
-        const Fields lives = fields.object("earlier_lives");
-        source.earlier_lives = journal::Totals{lives.count("captured"), lives.count("admitted"),
-                                               lives.count("completed"), lives.count("failed"), lives.count("dropped")};
-    }
+    source.earlier_lives = journal::read_totals(value, fields, "earlier_lives");
     return source;
 }
 
@@ -191,6 +196,7 @@ std::string to_json(const NodeStatus& status) {
                         {"ring_epoch", status.ring_epoch},
                         {"ring", list(status.ring)},
                         {"queues", list(status.queues)},
+                        {"custody", to_value(status.custody)},
                         {"sources", list(status.sources)},
                         {"unreached", list(status.unreached)},
                         {"journal_problem", status.journal_problem}};
@@ -225,6 +231,7 @@ Result<NodeStatus> from_json(std::string_view text) {
     fields.list("queues", status_rows_max, [&](const Json& item, const std::string& place) {
         status.queues.push_back(read_queue(Fields(item, place, problem)));
     });
+    if (told(value, "custody")) status.custody = read_custody(fields.object("custody"));
     fields.list("sources", status_rows_max, [&](const Json& item, const std::string& place) {
         status.sources.push_back(read_source(item, Fields(item, place, problem)));
     });

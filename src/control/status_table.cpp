@@ -112,6 +112,13 @@ std::string queue_table(const NodeStatus& status) {
     return table.str();
 }
 
+std::string custody_line(const CustodyCounts& custody) {
+    if (custody.bytes_max == 0) return "custody: nothing is kept of what was handed over\n";
+    return fmt::format("custody: {} frames kept, {:.1f} of {:.0f} MB; {} came back, {} let go early\n", custody.frames,
+                       static_cast<double>(custody.bytes) / 1e6, static_cast<double>(custody.bytes_max) / 1e6,
+                       custody.returned, custody.evicted);
+}
+
 }  // namespace
 
 std::string print_tables(const NodeStatus& status) {
@@ -121,6 +128,7 @@ std::string print_tables(const NodeStatus& status) {
     if (!status.unreached.empty()) text += "\n" + unreached_table(status);
     if (!status.sources.empty()) text += "\n" + source_table(status);
     if (!status.queues.empty()) text += "\n" + queue_table(status);
+    text += "\n" + custody_line(status.custody);
     return text;
 }
 

@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "eddy/json_fields.hpp"
+#include "eddy/journal_json.hpp"
 #include "src/metrics/report.hpp"
 
 namespace eddy::metrics {
@@ -25,15 +25,6 @@ Json to_value(const Counts& counts) {
     return value;
 }
 
-Json to_value(const std::optional<journal::Totals>& lives) {
-    if (!lives) return nullptr;
-    return {{"captured", lives->captured},
-            {"admitted", lives->admitted},
-            {"completed", lives->completed},
-            {"failed", lives->failed},
-            {"dropped", lives->dropped}};
-}
-
 Json to_value(const SourceStats& source) {
     Json completion = nullptr;
     if (const auto& ms = source.completion_ms)
@@ -55,7 +46,7 @@ Json to_value(const SourceStats& source) {
             {"parts_ms", parts},
             {"path", {{"local", source.path_local}, {"distributed", source.path_distributed}}},
             {"attempts", source.attempts},
-            {"earlier_lives", to_value(source.earlier_lives)}};
+            {"earlier_lives", journal::to_value<Json>(source.earlier_lives)}};
 }
 
 Json to_value(const NodeStats& node) {
@@ -112,11 +103,7 @@ SourceStats read_source(const Json& value, const Fields& fields) {
     source.path_local = path.count("local");
     source.path_distributed = path.count("distributed");
     source.attempts = fields.count("attempts");
-    if (value.contains("earlier_lives") && !fields.is_null("earlier_lives")) {
-        const Fields lives = fields.object("earlier_lives");
-        source.earlier_lives = journal::Totals{lives.count("captured"), lives.count("admitted"),
-                                               lives.count("completed"), lives.count("failed"), lives.count("dropped")};
-    }
+    source.earlier_lives = journal::read_totals(value, fields, "earlier_lives");
     return source;
 }
 

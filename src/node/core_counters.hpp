@@ -27,7 +27,8 @@ struct QueueLengths {
     SourceId source;
     uint32_t reservoir = 0;
     uint32_t local = 0;
-    uint32_t distributed = 0;  ///< to be worked on, at whatever cut
+    uint32_t distributed = 0;      ///< to be worked on, at whatever cut
+    uint32_t distributed_max = 0;  ///< while no neighbour is lost: what it held comes back beyond that
     uint32_t outbox = 0;
 };
 

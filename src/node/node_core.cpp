@@ -336,6 +336,9 @@ std::vector<QueueLengths> NodeCore::queue_lengths() const {
         length.local = row.here[scheduler::queue_local];
         length.outbox = outbox ? row.here[scheduler::queue_outbox] : 0;
         length.distributed = queues_.frames(i) - length.local - length.outbox;
+        // Each neighbour may send credit_initial unasked; own frames come from here as well, and from lanes.
+        length.distributed_max = taken_frames_max() + static_cast<uint32_t>(credit_initial * links_.size()) +
+                                 (row.own ? config_.queue_frames + config_.lanes : 0);
         lengths.push_back(length);
     }
     return lengths;

@@ -89,6 +89,7 @@ private:
     [[nodiscard]] std::optional<std::string> objection(const ev::Received& e, const msg::Work& work) const;
     [[nodiscard]] bool stale(const msg::Work& work);
     void grant_credits();
+    [[nodiscard]] uint32_t taken_frames_max() const;
     void send_states();
     [[nodiscard]] msg::NodeState state_for(const Link& link);
     void hand_over(const NodeId& to, Item item);
@@ -189,10 +190,9 @@ private:
     CoreCounters counters_;
     uint64_t next_job_ = 1, state_sequence_ = 0, ring_epoch_ = 0;
     Instant states_sent_{}, far_states_sent_{};
-    bool state_dirty_ = false;
     std::map<NodeId, Incarnation> members_;  ///< as of ring_epoch_
     Instant ring_armed_ = never, link_armed_ = never, stop_deadline_ = never;
-    bool stopping_ = false, left_ = false, idle_told_ = false;
+    bool state_dirty_ = false, stopping_ = false, left_ = false, idle_told_ = false;
     Instant now_{};               ///< of the last event
     EffectSink* sink_ = nullptr;  ///< during on() only
 };

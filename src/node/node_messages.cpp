@@ -164,14 +164,18 @@ void NodeCore::receive(const ev::Received& e, const msg::ResultAck& ack) {
     unacknowledged_results_.erase(finished);
 }
 
+/// What neighbours may make this node hold of a source. Its queues at several cuts may each be full; which of them
+/// fills, the neighbour cannot know.
+uint32_t NodeCore::taken_frames_max() const {
+    return config_.queue_frames * (policy_->uses_cuts() ? static_cast<uint32_t>(scheduler::cuts_default) : 1);
+}
+
 // A source's free slots are granted to whoever feeds it now, the predecessor first, then who routes around it (half as
 // much at a time); what is granted is taken, so that the queue's bound holds whatever the neighbour does with it. Who
 // sent nothing lately keeps what it was given, at most credit_window, and it does not count: a former predecessor, or
 // one that stands still, would otherwise hold back the others for ever.
 void NodeCore::grant_credits() {
-    // A source's queues at several cuts may each be full; which of them fills, the neighbour cannot know.
-    const uint64_t source_frames =
-        uint64_t{config_.queue_frames} * (policy_->uses_cuts() ? scheduler::cuts_default : 1);
+    const uint64_t source_frames = taken_frames_max();
     // Who is to stop and waits for no frame of its own takes no more of others'; until then it passes them on.
     const bool grants = !left_ && !(stopping_ && ledger_.open_frames() == 0);
     for (size_t row = 0; grants && row < queues_.board().rows.size(); ++row) {

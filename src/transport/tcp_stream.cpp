@@ -22,10 +22,6 @@ struct Write {
 };
 
 constexpr unsigned keepalive_idle_s = 5;
-/// While so much of a message is still to come, the process is woken once so much of it has. Not more, since that any
-/// comes at all is a sign of life: a link of 1 Mbit/s takes a quarter of a second for it.
-constexpr size_t wake_bytes = 32 * 1024;
-constexpr size_t wake_bytes_min = 4096;
 
 void set_options(uv_tcp_t* tcp) {
     uv_tcp_nodelay(tcp, 1);
@@ -89,7 +85,7 @@ void TcpStream::read(Reader& reader) {
             // Nothing of *stream may be touched after these: the reader may have destroyed it.
             if (count > 0) {
                 stream->reader_->arrived(static_cast<size_t>(count));
-                if (holder->stream != nullptr) holder->stream->wait_for_enough();
+                if (holder->stream != nullptr) holder->stream->wait_for_enough(static_cast<size_t>(count));
                 return;
             }
             uv_read_stop(handle);
@@ -98,9 +94,9 @@ void TcpStream::read(Reader& reader) {
 }
 
 /// In the middle of a large message the system need not wake this process for every packet.
-void TcpStream::wait_for_enough() {
-    const size_t space = reader_->space().size();
-    const int wanted = space < wake_bytes_min ? 1 : static_cast<int>(std::min(space, wake_bytes));
+void TcpStream::wait_for_enough(size_t arrived) {
+    const Instant now{from_ms(static_cast<double>(uv_now(handle_->tcp.loop)))};
+    const int wanted = static_cast<int>(pace_.next(arrived, reader_->space().size(), now));
     if (wanted == lowat_) return;
     lowat_ = wanted;
     uv_os_fd_t fd = -1;

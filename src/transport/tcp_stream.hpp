@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "src/transport/stream.hpp"
+#include "src/transport/wake_pace.hpp"
 
 namespace eddy::transport {
 
@@ -40,12 +41,13 @@ public:
     [[nodiscard]] const Address& remote() const override { return remote_; }
 
 private:
-    void wait_for_enough();
+    void wait_for_enough(size_t arrived);
 
     Handle* handle_;  ///< freed by the loop after it is closed
     Reader* reader_ = nullptr;
     Address remote_;
     uint64_t queued_bytes_ = 0;
+    WakePace pace_;
     int lowat_ = 1;  ///< bytes that must have come before the process is woken
     bool finished_ = false;
 };

@@ -32,6 +32,7 @@ NodeStatus sample() {
     status.ring = {self, other};
     status.unreached = {{"10.0.0.7:7070", "timeout", "no answer", 3.5}};
     status.queues = {{"front", "reservoir", 1, 8}, {"front", "distributed", 2, 0}};
+    status.custody = {3, 1'234'567, 64'000'000, 7, 1};
     status.sources = {{"front", "live", 150, 149, 140, 2, 5, 3, 4.6666, 412.5}, {"yard", "ended"}};
     status.sources[0].earlier_lives = eddy::journal::Totals{30, 27, 20, 4, 6};
     status.journal_problem = "No space left on device";
@@ -74,6 +75,9 @@ TEST_CASE("every member that a tool relies on is in the JSON") {
     CHECK(json.at("ring_epoch") == 7);
     CHECK(json.at("unreached").at(0).at("problem") == "timeout");
     CHECK(json.at("queues").at(0).at("frames_max") == 8);
+    CHECK(json.at("custody") ==
+          nlohmann::json{
+              {"frames", 3}, {"bytes", 1'234'567}, {"bytes_max", 64'000'000}, {"returned", 7}, {"evicted", 1}});
     CHECK(json.at("sources").at(0).at("in_flight") == 3);
     CHECK(json.at("sources").at(0).at("earlier_lives") ==
           nlohmann::json{{"captured", 30}, {"admitted", 27}, {"completed", 20}, {"failed", 4}, {"dropped", 6}});
@@ -98,6 +102,7 @@ TEST_CASE("what is no status is refused with its place") {
           "status.ring[0].backlog[1].frames: allowed: a whole number of at least 0");
     CHECK(refused("/ring_epoch", 1.5) == "status.ring_epoch: allowed: a whole number of at least 0");
     CHECK(refused("/unreached/0", "x") == "status.unreached[0]: allowed: an object");
+    CHECK(refused("/custody/evicted", -1) == "status.custody.evicted: allowed: a whole number of at least 0");
     CHECK(refused("/queues", nullptr) == "status.queues: allowed: a list of at most 4096");
     CHECK(refused("/sources/1", 5) == "status.sources[1]: allowed: an object");
     for (const std::string& text :
@@ -117,7 +122,7 @@ TEST_CASE("a status altered in any byte is read or refused, and whatever is read
 
 TEST_CASE("a status of an older node, without what came later, is read") {
     auto json = nlohmann::json::parse(to_json(sample()));
-    for (const char* key : {"chain_hash", "ring_epoch", "unreached"}) json.erase(key);
+    for (const char* key : {"chain_hash", "ring_epoch", "unreached", "custody"}) json.erase(key);
     for (auto& member : json["ring"])
         for (const char* key :
              {"incarnation", "heard_ms_ago", "round_trip_ms", "bandwidth_bytes_per_s", "chain_hash", "backlog"})
@@ -126,6 +131,7 @@ TEST_CASE("a status of an older node, without what came later, is read") {
     REQUIRE(status.ok());
     CHECK(status->ring_epoch == 0);
     CHECK(status->unreached.empty());
+    CHECK(status->custody == CustodyCounts{});
     CHECK(status->ring.at(1).name == "b");
     CHECK_FALSE(status->ring.at(1).heard_ms_ago.has_value());
     CHECK_FALSE(status->ring.at(1).backlog.has_value());
@@ -165,7 +171,9 @@ TEST_CASE("the tables show ring, what is not reached, sources and queues in orde
           "\n"
           "queue of source  queue        waiting frames  at most\n"
           "front            reservoir                 1        8\n"
-          "front            distributed               2        -\n");
+          "front            distributed               2        -\n"
+          "\n"
+          "custody: 3 frames kept, 1.2 of 64 MB; 7 came back, 1 let go early\n");
 }
 
 TEST_CASE("a relay that is stopping says so, and absurd numbers are shown without harm") {
