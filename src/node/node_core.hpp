@@ -172,13 +172,13 @@ private:
     scheduler::LayerClock clock_;
     scheduler::Prices prices_;
     std::vector<Stream> streams_;
+    std::map<NodeId, Link> links_;  ///< one per connected peer
+    std::optional<NodeId> way_;     ///< whom work goes to: the successor, or who comes next and gets on
     scheduler::QueueSet queues_;
     std::vector<uint16_t> cuts_, next_cuts_;  ///< offered, of policies without cuts the frame; being prepared
     std::map<FrameId, NodeId> given_;         ///< own frames at workers, of policies that use workers
     double pressure_ = 0;                     ///< largest w / r of the ring, as far as known
     bool view_dirty_ = true;                  ///< the board's picture of the successor is to be made again
-    std::map<NodeId, Link> links_;            ///< one per connected peer
-    std::optional<NodeId> way_;               ///< whom work goes to: the successor, or who comes next and gets on
     double last_stretch_ = 1, stretch_ = 1;   ///< of the last run and all: so much longer than expected they take
     std::map<JobId, Running> lanes_;          ///< at most config_.lanes
     TakenWork taken_;

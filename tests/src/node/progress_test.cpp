@@ -180,7 +180,7 @@ TEST_CASE("a speed that changed at one blow is told once") {
     CHECK_FALSE(to.progress.take_new_speed());
     to.receipt(0, 1);
     CHECK(to.progress.take_new_speed().value() == doctest::Approx(1e7));
-    to.messages(2, 100);
+    to.messages(3, 100);
     CHECK(to.progress.pace() == Pace::slow);
     CHECK_FALSE(to.progress.take_new_speed());
     to.message(100);
