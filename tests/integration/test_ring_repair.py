@@ -86,7 +86,7 @@ class RingRepair(Story):
         with Watch([a]) as watch:
             watch.strike(b, devices[0 if b.address == devices[0].address else 1].unplug)
             until(lambda: a.members() == [a.name] and b.members() == [b.name], "each is alone")
-        self.assertIsNotNone(watch.noticed_s(a))
+            until(lambda: watch.noticed_s(a) is not None, "the watch has seen it as well")
         devices[0].plug(), devices[1].plug()
         until(lambda: whole([a, b]), "they are two again")
 
