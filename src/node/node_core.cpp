@@ -107,7 +107,7 @@ void NodeCore::members_changed() {
         if (link != links_.end() && !restarted && (left || died.count(id) == 0)) continue;
         if (link != links_.end()) take_back(link->second);
         recall(id);
-        lost |= !left;
+        lost |= restarted || died.count(id) != 0;
     }
     if (lost) suspect_all_away();
     queues_.look_again();  // where a way ends depends on who is there

@@ -183,8 +183,8 @@ bool NodeCore::roomy(uint64_t more_bytes) const {
 
 // A source's free slots are granted to whoever feeds it now, the predecessor first, then who routes around it (half as
 // much at a time); what is granted is taken, so that the queue's bound holds whatever the neighbour does with it. Who
-// sent nothing lately keeps what it was given, at most credit_window, and it does not count: a former predecessor, or
-// one that stands still, would otherwise hold back the others for ever.
+// sent nothing lately keeps what it was given, at most credit_window, and it does not count if others go around it: a
+// former predecessor, or one that stands still, would otherwise hold them back for ever.
 void NodeCore::grant_credits() {
     const uint64_t source_frames = taken_frames_max();
     // Who is to stop and waits for no frame of its own takes no more of others'; until then it passes them on.
@@ -195,12 +195,15 @@ void NodeCore::grant_credits() {
         const SourceId source = queues_.board().rows[row].source;
         std::vector<std::pair<Link*, uint64_t>> feeders;  // and what each may have
         uint64_t taken = came_here(row);
+        const bool anyone = policy_->uses_workers();
+        const bool gone_around = std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
+            return ring_.predecessor() != entry.first && entry.second.feeds(source) && entry.second.fed_lately(now_);
+        });
         for (auto& [peer, link] : links_) {
             if (!link.feeds(source)) continue;
             const bool before = ring_.predecessor() == peer;
-            const bool anyone = policy_->uses_workers();
             if (!before && !anyone && !link.fed_lately(now_)) continue;
-            if (anyone || link.fed_lately(now_)) taken += link.outstanding(source);
+            if (anyone || !gone_around || link.fed_lately(now_)) taken += link.outstanding(source);
             feeders.emplace(before && !anyone ? feeders.begin() : feeders.end(), &link,
                             before || anyone ? credit_window : credit_window / 2);
         }

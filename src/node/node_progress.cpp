@@ -18,7 +18,7 @@ constexpr Usec overrun_least = from_ms(250);
 }  // namespace
 
 void NodeCore::watch_neighbours() {
-    if (policy_->uses_workers()) return;  // frames go to whoever is free, and several at a time share this node's card
+    if (!policy_->uses_cuts()) return;
     for (auto& [peer, link] : links_) {
         const auto before = link.progress().pace();
         // How long a frame may rest behind others only policies with cuts promise. What is finished waits for its
@@ -29,8 +29,10 @@ void NodeCore::watch_neighbours() {
     }
 }
 
-/// What follows from a neighbour's getting on or not; nothing if it is as before.
+/// What follows from a neighbour's getting on or not; nothing if it is as before. Only `layered` goes around anybody: the
+/// other policies are of the papers, whose frames pass everybody in turn, and share out what is left among them.
 void NodeCore::turned(const NodeId& peer, Link& link, Progress::Pace before) {
+    if (!policy_->uses_cuts()) return;
     const Progress& progress = link.progress();
     const double bytes_per_s = progress.bytes_per_s();
     if (const auto speed = link.progress().take_new_speed()) link.estimator().set(*speed);
@@ -55,7 +57,7 @@ void NodeCore::turned(const NodeId& peer, Link& link, Progress::Pace before) {
 
 /// Whom work goes to. Changes with the ring and with how neighbours get on.
 void NodeCore::choose_way() {
-    auto way = first_well();
+    auto way = policy_->uses_cuts() ? first_well() : std::nullopt;
     if (way && way != ring_.successor() && accept_slow(*way)) way = first_well();
     if (!way) way = ring_.successor();
     if (way == way_) return;

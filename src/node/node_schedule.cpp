@@ -228,8 +228,7 @@ uint16_t NodeCore::cut_for(const Item& item) const {
     const auto& members = ring_.members();
     for (size_t i = 1; i < members.size() && members[i].id != item.frame.source.node; ++i) {
         const auto link = links_.find(members[i].id);
-        const bool same = link != links_.end() && link->second.state().chain_hash == item.chain_hash &&
-                          link->second.progress().well();
+        const bool same = link != links_.end() && link->second.state().chain_hash == item.chain_hash;
         gammas.push_back(same ? link->second.state().gamma_s_per_parameter : 0);
     }
     return std::min(scheduler::ar_mdi_cut(costs_, item.layer, gammas, config_.shares), layers_.last);

@@ -45,7 +45,7 @@ public:
     static constexpr Usec held_up_least = from_ms(250);
     /// Above what a frame may rest behind others that are served (scheduler/policy.hpp).
     static constexpr Usec stuck_least = std::chrono::seconds(6);
-    static constexpr Usec unknown_takes = from_ms(250);  ///< what a message should take while no speed is known
+    static constexpr Usec unknown_takes = from_ms(1000);  ///< what a message should take while no speed is known
     static constexpr Usec probe_first = std::chrono::seconds(1);
     static constexpr Usec probe_most = std::chrono::seconds(8);
 

@@ -15,7 +15,7 @@ namespace {
 constexpr uint8_t next_but_one = 180;
 
 struct Way : Chain {
-    explicit Way(size_t streams = 0, PolicyKind policy = PolicyKind::ms_mdi) : Chain(streams, policy) {}
+    explicit Way(size_t streams = 0, PolicyKind policy = PolicyKind::layered) : Chain(streams, policy) {}
     void join() {
         begin();
         for (const uint8_t id : {after, next_but_one, far_source, before}) peer_up(id);
@@ -37,7 +37,7 @@ struct Way : Chain {
     void hold_up(uint8_t from = before, uint8_t source = far_source) {
         give(0, from, 1, true, source);
         REQUIRE(works().size() == 1);
-        wait(1100);
+        wait(4100);
         REQUIRE(core->link(node_id(after))->progress().pace() == Progress::Pace::held_up);
     }
 };
@@ -79,7 +79,7 @@ TEST_CASE("if nobody gets on, the successor is used as ever, and what was sent l
     for (const uint8_t id : {next_but_one, far_source, before}) {
         CHECK(world.goes_to(id));
         CHECK(world.works(id).size() == 1);
-        world.wait(1100);
+        world.wait(4100);
     }
     CHECK(world.core->counters().stalls == 4);
     CHECK(world.core->counters().stall_returned == 3);  // the last is kept where it is
@@ -104,7 +104,7 @@ TEST_CASE("no frame goes past its own source: it is finished here, or given to i
         relay.config.profile = ModelProfile{};
         relay.join();
         relay.say(before, relay.work(far_source, 0, ++relay.sent[before]), {relay.tensor(1000)});
-        relay.wait(1100);
+        relay.wait(4100);
         CHECK(relay.goes_to(next_but_one));
         relay.receipt(next_but_one);
         auto made = relay.work(after, 7, ++relay.sent[before], 1);
