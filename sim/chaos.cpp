@@ -227,7 +227,8 @@ private:
                                 (outcome.state == FrameState::failed ? " failed: " : " dropped: ") + outcome.reason);
     }
     /// Policies that do not look at what a way takes may have a frame wait for longer than an attempt lasts, at one
-    /// busy node after the other. It is tried again then, though somebody has it.
+    /// busy node after the other. It is tried again then, though somebody has it. So it may be while two rings become
+    /// one: each takes members of the other for lost for a moment.
     void watch_retries(size_t node, const node::NodeCore& core) {
         const auto& ledger = core.ledger();
         uint64_t retries = 0;
@@ -239,7 +240,8 @@ private:
             for (const auto& [k, record] : ledger.open(StreamId{s})) {
                 const FrameId frame = ledger.id(StreamId{s}, k);
                 const bool again = record.attempts > 1 && record.attempt_at == sim_.now();
-                if (again && sim_.now() - record.admitted_at >= attempt && had.count(frame) != 0) late_.insert(frame);
+                const bool may_be = sim_.now() - record.admitted_at >= attempt || elapsed() < formed_within;
+                if (again && may_be && had.count(frame) != 0) late_.insert(frame);
             }
     }
     /// Nothing happened from when the frame was captured until now.

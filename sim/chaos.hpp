@@ -6,7 +6,7 @@
 //   LayersInOrder, OwnResult, JournalAgrees                                         by the simulation,
 //   CalmIsWhole      a frame failed or had to be tried again, though nothing happened in its time: it ended before the
 //                    first fault, or was captured `recovered_within` after the mending; but a frame that somebody
-//                    still had when its attempt had lasted too long may be tried again,
+//                    still had when its attempt had lasted too long, or while the ring formed, may be tried again,
 //   StandsStill      cameras could not capture `frames_min` frames long after the mending,
 //   EndsInTime       a stopped node did not end.
 // After the mending the ring is whole within `repair_within`; once the cameras have ended every frame has its outcome
@@ -28,6 +28,8 @@
 
 namespace eddy::sim {
 
+/// From the start until all nodes are one ring.
+inline constexpr Usec formed_within = std::chrono::seconds(5);
 /// From the mending until frames are none the worse for what was.
 inline constexpr Usec recovered_within = std::chrono::seconds(10);
 /// Frames give up after 30 s (NodeModel::frame_timeout).
