@@ -70,8 +70,6 @@ BUGS = {
     # A next life does not tell what became of the frames of the last one.
     "unfinished_not_told": ("src/node/frame_ledger.cpp", "sink.deliver({{self_, stream}, frame.life, frame.k}, outcome);",
                             ""),
-    # Numbers are used that the journal does not know of.
-    "numbers_not_reserved": ("src/node/frame_ledger.cpp", "sink.persist(journal::Reserved{stream, book.reserved});", ""),
     # A dropped frame is open for the journal.
     "drop_not_journalled": ("src/node/frame_ledger.cpp",
                             "sink.persist(journal::Settled{frame.source.stream, frame.k, outcome.state});",
