@@ -20,16 +20,13 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "integration"))
-
-from nodes import BUILD, SSDLITE, Node, endless, until  # noqa: E402
+from real_ring import real_ring
+from nodes import endless, until  # real_ring knows where
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-NODES = 3
 
 
 def processor_s(nodes):
@@ -48,32 +45,17 @@ def look(nodes):
 def run(custody, options):
     """One life of the ring: frames/s, and processor seconds per frame."""
     compute = {"limit": options.limit} | ({} if custody else {"custody_mb": 0})
-    nodes = []
-    with tempfile.TemporaryDirectory(prefix="bench-custody-", dir=BUILD) as folder:
-        try:
-            for i in range(NODES):
-                tables = {"node": {"name": f"n{i}", "listen": "127.0.0.1:0", "data_dir": f"state-{i}"},
-                          "cluster": {"name": "bench", "seeds": [nodes[0].address] if nodes else []},
-                          "model": {"path": str(SSDLITE)}, "compute": compute}
-                if i == 0:
-                    tables["source"] = [endless(rate_per_s=200)]
-                nodes.append(Node(Path(folder), i, tables, (), ()))
-                nodes[-1].ready()
-            until(lambda: all(len(node.members()) == NODES for node in nodes), "the ring is whole")
-            until(lambda: nodes[0].source()["completed"] > 0, "a frame is done")
-            time.sleep(options.warm_up_s)
-            frames, processor, at = look(nodes)
-            time.sleep(options.window_s)
-            frames_after, processor_after, at_after = look(nodes)
-            if frames_after == frames:
-                raise RuntimeError("no frame was completed in the window")
-            kept = [node.status()["custody"]["bytes_max"] > 0 for node in nodes]
-            if set(kept) != {custody}:
-                raise RuntimeError("the nodes do not keep what they were told to")
-        finally:
-            for node in nodes:
-                node.process.kill()
-                node.process.wait()
+    cameras = {"n0": endless(rate_per_s=200), "n1": None, "n2": None}
+    with real_ring("custody", cameras, compute) as nodes:
+        until(lambda: nodes[0].source()["completed"] > 0, "a frame is done")
+        time.sleep(options.warm_up_s)
+        frames, processor, at = look(nodes)
+        time.sleep(options.window_s)
+        frames_after, processor_after, at_after = look(nodes)
+        if frames_after == frames:
+            raise RuntimeError("no frame was completed in the window")
+        if {custody} != {node.status()["custody"]["bytes_max"] > 0 for node in nodes}:
+            raise RuntimeError("the nodes do not keep what they were told to")
     done = frames_after - frames
     return done / (at_after - at), (processor_after - processor) / done
 

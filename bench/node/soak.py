@@ -13,13 +13,11 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "integration"))
-
-from nodes import BUILD, SQUARE, SSDLITE, Node, endless, until  # noqa: E402
+from real_ring import real_ring
+from nodes import SQUARE, endless  # real_ring knows where
 
 LIMIT = 0.12
 CAMERAS = {"a": endless("walkway", rate_per_s=5), "b": endless("film", rate_per_s=10, video=SQUARE), "c": None}
@@ -36,44 +34,23 @@ def look(nodes, began):
             **{word: sum(source[word] for source in sources) for word in ("completed", "failed", "dropped")}}
 
 
-def start(folder):
-    nodes = []
-    for number, (name, source) in enumerate(CAMERAS.items()):
-        tables = {"node": {"name": name, "listen": "127.0.0.1:0", "data_dir": f"state-{name}"},
-                  "cluster": {"name": "soak", "seeds": [nodes[0].address] if nodes else []},
-                  "model": {"path": str(SSDLITE)}, "compute": {"limit": LIMIT}, "scheduler": {"queue_frames": 4}}
-        if source:
-            tables["source"] = [source]
-        nodes.append(Node(folder, number, tables, (), ()))
-        nodes[-1].ready()
-    until(lambda: all(len(node.members()) == len(nodes) for node in nodes), "the ring is whole")
-    return nodes
-
-
 def soak(options):
-    with tempfile.TemporaryDirectory(prefix="bench-soak-", dir=BUILD) as folder:
-        nodes = start(Path(folder))
-        try:
-            began = time.monotonic()
-            looks = []
-            for minute in range(1, options.minutes + 1):
-                time.sleep(max(0, began + 60 * minute - time.monotonic()))
-                for node in nodes:
-                    if node.process.poll() is not None:
-                        raise RuntimeError(f"{node.name} ended with {node.process.returncode}:\n{node.log()[-2000:]}")
-                looks.append(look(nodes, began))
-                print("minute {minute}: {rss_mb} MB, {completed} completed, {failed} failed, {dropped} dropped".format(
-                    **looks[-1]), file=sys.stderr, flush=True)
+    with real_ring("soak", CAMERAS, {"limit": LIMIT}, {"queue_frames": 4}) as nodes:
+        began = time.monotonic()
+        looks = []
+        for minute in range(1, options.minutes + 1):
+            time.sleep(max(0, began + 60 * minute - time.monotonic()))
             for node in nodes:
-                node.kill()
-            for node in nodes:
-                if node.wait() != 0:
-                    raise RuntimeError(f"{node.name} did not stop well:\n{node.log()[-2000:]}")
-        finally:
-            for node in nodes:
-                if node.process.poll() is None:
-                    node.process.kill()
-                node.process.wait()
+                if node.process.poll() is not None:
+                    raise RuntimeError(f"{node.name} ended with {node.process.returncode}:\n{node.log()[-2000:]}")
+            looks.append(look(nodes, began))
+            print("minute {minute}: {rss_mb} MB, {completed} completed, {failed} failed, {dropped} dropped".format(
+                **looks[-1]), file=sys.stderr, flush=True)
+        for node in nodes:
+            node.kill()
+        for node in nodes:
+            if node.wait() != 0:
+                raise RuntimeError(f"{node.name} did not stop well:\n{node.log()[-2000:]}")
         sources = [source for node in nodes for source in node.report()["sources"]]
     for source in sources:
         settled = source["completed"] + source["failed"] + sum(source["dropped"].values())

@@ -119,8 +119,8 @@ control::NodeStatus NodeRuntime::status() const {
         status.queues.push_back({source, "distributed", length.distributed, length.distributed_max});
     }
     const node::Custody& custody = core_->custody();
-    status.custody = {custody.frames(), custody.bytes(), custody.bytes_max(), core_->counters().custody_returned,
-                      core_->counters().custody_evicted};
+    status.custody = control::CustodyCounts{custody.frames(), custody.bytes(), custody.bytes_max(),
+                                            core_->counters().custody_returned, core_->counters().custody_evicted};
     status.journal_problem = journal_->problem();
     for (const auto& stats : collector_.sources(now)) {
         const size_t stream = status.sources.size();

@@ -77,10 +77,8 @@ std::vector<Key> work_keys() {
          false, false, to(&NodeConfig::memory_mb)},
         {"compute", "custody_mb", IntegerType{0, int64_t{1} << 20}, "",
          "Bound of what is kept, in MiB, of frames that were handed over until the next node has passed them on, so "
-         "that "
-         "its loss costs one step. When full, the oldest goes. 0: nothing is kept. Left out: an eighth of memory_mb, "
-         "or "
-         "less where layers need it.",
+         "that its loss costs one step. When full, the oldest goes. 0: nothing is kept. Left out: an eighth of "
+         "memory_mb, or less where layers need it.",
          false, false, to(&NodeConfig::custody_mb)},
         {"compute", "replay", TextType{}, "",
          "For experiments, in place of [model] path: a recorded eddy.profile/1. The node computes nothing; it waits as "

@@ -99,7 +99,7 @@ struct NodeStatus {
     uint64_t ring_epoch = 0;       ///< rises with every change of `ring`
     std::vector<RingMember> ring;  ///< in ring order, this node first
     std::vector<QueueLength> queues;
-    CustodyCounts custody;
+    std::optional<CustodyCounts> custody;  ///< absent: of a node that is too old to tell
     std::vector<SourceCounts> sources;
     std::vector<Unreached> unreached;
     std::string journal_problem;  ///< why the journal is not being written; empty: it is, or there is no camera

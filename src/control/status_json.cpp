@@ -56,12 +56,13 @@ Json to_value(const QueueLength& queue) {
         {"source", queue.source}, {"queue", queue.queue}, {"frames", queue.frames}, {"frames_max", queue.frames_max}};
 }
 
-Json to_value(const CustodyCounts& custody) {
-    return {{"frames", custody.frames},
-            {"bytes", custody.bytes},
-            {"bytes_max", custody.bytes_max},
-            {"returned", custody.returned},
-            {"evicted", custody.evicted}};
+Json to_value(const std::optional<CustodyCounts>& custody) {
+    if (!custody) return nullptr;
+    return {{"frames", custody->frames},
+            {"bytes", custody->bytes},
+            {"bytes_max", custody->bytes_max},
+            {"returned", custody->returned},
+            {"evicted", custody->evicted}};
 }
 
 Json to_value(const SourceCounts& source) {

@@ -128,7 +128,7 @@ std::string print_tables(const NodeStatus& status) {
     if (!status.unreached.empty()) text += "\n" + unreached_table(status);
     if (!status.sources.empty()) text += "\n" + source_table(status);
     if (!status.queues.empty()) text += "\n" + queue_table(status);
-    text += "\n" + custody_line(status.custody);
+    if (status.custody) text += "\n" + custody_line(*status.custody);
     return text;
 }
 

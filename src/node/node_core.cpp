@@ -55,8 +55,7 @@ void NodeCore::start(Instant now, EffectSink& sink) {
     const bool all_here = config_.policy == PolicyKind::local;
     if (!streams_.empty() && !runs_all() && (all_here || policy_->uses_workers()))
         sink.log(LogLevel::warning, std::string("policy ") + policy_->name() +
-                                        " runs whole frames, and this node has no "
-                                        "memory for all layers: " +
+                                        " runs whole frames, and this node has no memory for all layers: " +
                                         (all_here ? "its own frames will fail" : "its own frames need another node"));
     ring_.start(now, sink);
     arm_ring();

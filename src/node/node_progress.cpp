@@ -1,6 +1,5 @@
 // NodeCore: neighbours that do not get on, the way around them, and lanes that take too long.
 #include <algorithm>
-#include <limits>
 
 #include "src/node/node_core.hpp"
 
@@ -17,22 +16,21 @@ constexpr double stretch_most = 1e4;
 constexpr Usec overrun_least = from_ms(250);
 }  // namespace
 
+/// Only `layered` goes around anybody: the other policies are of the papers, whose frames pass everybody in turn, and
+/// share out what is left among them. What they send is not watched (send_work), so all get on.
 void NodeCore::watch_neighbours() {
     if (!policy_->uses_cuts()) return;
     for (auto& [peer, link] : links_) {
         const auto before = link.progress().pace();
-        // How long a frame may rest behind others only policies with cuts promise. What is finished waits for its
-        // source to say so, however long that is away.
+        // What is finished waits for its source to say so, however long that is away.
         const auto counts = [&](const Item& item) { return ring_.is_member(item.frame.source.node); };
-        link.progress().look(policy_->uses_cuts() ? custody_.oldest(peer, counts) : std::nullopt, now_);
+        link.progress().look(custody_.oldest(peer, counts), now_);
         turned(peer, link, before);
     }
 }
 
-/// What follows from a neighbour's getting on or not; nothing if it is as before. Only `layered` goes around anybody: the
-/// other policies are of the papers, whose frames pass everybody in turn, and share out what is left among them.
+/// What follows from a neighbour's getting on or not; nothing if it is as before.
 void NodeCore::turned(const NodeId& peer, Link& link, Progress::Pace before) {
-    if (!policy_->uses_cuts()) return;
     const Progress& progress = link.progress();
     const double bytes_per_s = progress.bytes_per_s();
     if (const auto speed = link.progress().take_new_speed()) link.estimator().set(*speed);
@@ -57,7 +55,7 @@ void NodeCore::turned(const NodeId& peer, Link& link, Progress::Pace before) {
 
 /// Whom work goes to. Changes with the ring and with how neighbours get on.
 void NodeCore::choose_way() {
-    auto way = policy_->uses_cuts() ? first_well() : std::nullopt;
+    auto way = first_well();
     if (way && way != ring_.successor() && accept_slow(*way)) way = first_well();
     if (!way) way = ring_.successor();
     if (way == way_) return;

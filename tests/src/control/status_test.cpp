@@ -32,7 +32,7 @@ NodeStatus sample() {
     status.ring = {self, other};
     status.unreached = {{"10.0.0.7:7070", "timeout", "no answer", 3.5}};
     status.queues = {{"front", "reservoir", 1, 8}, {"front", "distributed", 2, 0}};
-    status.custody = {3, 1'234'567, 64'000'000, 7, 1};
+    status.custody = CustodyCounts{3, 1'234'567, 64'000'000, 7, 1};
     status.sources = {{"front", "live", 150, 149, 140, 2, 5, 3, 4.6666, 412.5}, {"yard", "ended"}};
     status.sources[0].earlier_lives = eddy::journal::Totals{30, 27, 20, 4, 6};
     status.journal_problem = "No space left on device";
@@ -131,7 +131,8 @@ TEST_CASE("a status of an older node, without what came later, is read") {
     REQUIRE(status.ok());
     CHECK(status->ring_epoch == 0);
     CHECK(status->unreached.empty());
-    CHECK(status->custody == CustodyCounts{});
+    CHECK_FALSE(status->custody.has_value());
+    CHECK(print_tables(*status).find("custody") == std::string::npos);
     CHECK(status->ring.at(1).name == "b");
     CHECK_FALSE(status->ring.at(1).heard_ms_ago.has_value());
     CHECK_FALSE(status->ring.at(1).backlog.has_value());
@@ -174,6 +175,12 @@ TEST_CASE("the tables show ring, what is not reached, sources and queues in orde
           "front            distributed               2        -\n"
           "\n"
           "custody: 3 frames kept, 1.2 of 64 MB; 7 came back, 1 let go early\n");
+}
+
+TEST_CASE("a node that keeps nothing of what it handed over says so") {
+    NodeStatus status = sample();
+    status.custody = CustodyCounts{};
+    CHECK(print_tables(status).find("\ncustody: nothing is kept of what was handed over\n") != std::string::npos);
 }
 
 TEST_CASE("a relay that is stopping says so, and absurd numbers are shown without harm") {
