@@ -9,6 +9,7 @@
 
 #include "eddy/random.hpp"
 #include "eddy/real_clock.hpp"
+#include "models/engine/profile_json.hpp"
 #include "models/torch/archive.hpp"
 
 namespace eddy::torch_exec {
@@ -85,7 +86,7 @@ void keep(const std::filesystem::path& path, const ModelProfile& profile, const 
     std::filesystem::create_directories(path.parent_path(), error);
     {
         std::ofstream file(temporary, std::ios::binary);
-        file << profile_to_json(profile);
+        file << engine::profile_to_json(profile);
         file.close();
         if (!file) error = std::make_error_code(std::errc::io_error);
     }
@@ -121,7 +122,7 @@ Result<ModelProfile> load_or_measure_profile(const std::shared_ptr<UnitCache>& c
     if (std::ifstream file(path, std::ios::binary); file) {
         std::ostringstream text;
         text << file.rdbuf();
-        auto kept = profile_from_json(text.str());
+        auto kept = engine::profile_from_json(text.str());
         if (kept && fits(*kept, wanted)) return kept;
         say(options, LogLevel::warning,
             "profile: " + path.string() + " is ignored: " + (kept ? "it is for something else" : kept.error().message));

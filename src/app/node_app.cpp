@@ -13,19 +13,19 @@
 #include <malloc.h>
 #endif
 
-#include "models/torch/profiler.hpp"
+#include "models/engine/torch_engine.hpp"
 #include "src/app/folders.hpp"
 #include "src/app/identity.hpp"
+#include "src/app/model_runner.hpp"
 #include "src/app/node_runtime.hpp"
 #include "src/app/recorded_profile.hpp"
-#include "src/app/torch_runner.hpp"
 
 namespace eddy::app {
 
 namespace {
 
 struct LoadedModel {
-    std::shared_ptr<torch_exec::UnitCache> cache;  ///< null: there is memory for no layer
+    std::shared_ptr<engine::Units> units;  ///< null: there is memory for no layer
     ModelCard card;
     ModelProfile profile;
     graph::MemoryPlan memory;
@@ -46,11 +46,11 @@ void give_back_memory() {
 }
 
 Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
-    auto model = torch_exec::Model::load(config.model_path);
+    auto model = engine::load_model(config.model_path);
     if (!model) return model.error();
     LoadedModel loaded;
     loaded.card = (*model)->card();
-    torch_exec::ProfileOptions options;
+    engine::ProfileOptions options;
     options.cache_dir = profile_dir();
     options.threads = config.threads_per_lane;
     options.log = log;
@@ -58,8 +58,7 @@ Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
         "model " + (*model)->file_name() + ": " + std::to_string((*model)->chain().layers().size()) + " layers");
     // The file is read whole, and if it was never measured here, all of it is compiled once; then only the layers that
     // fit are kept.
-    auto profile =
-        torch_exec::load_or_measure_profile(std::make_shared<torch_exec::UnitCache>(*model, UINT64_MAX), options);
+    auto profile = (*model)->units(UINT64_MAX)->load_or_measure_profile(options);
     if (!profile) return profile.error();
     loaded.profile = std::move(*profile);
     loaded.memory = plan_memory(config, loaded.profile, log);
@@ -71,20 +70,22 @@ Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
     }
     (*model)->keep_only(layers);
     give_back_memory();
-    loaded.cache = std::make_shared<torch_exec::UnitCache>(*model, loaded.memory.compiled + loaded.memory.spare);
+    loaded.units = (*model)->units(loaded.memory.compiled + loaded.memory.spare);
     // Compiled before the first frame comes: what is new to LibTorch is slow the first time.
-    torch_exec::Executor executor(loaded.cache, {.threads = config.threads_per_lane});
-    if (auto status = executor.prepare_layers(); !status) return status.error();
+    const auto executor = loaded.units->executor(config.threads_per_lane);
+    if (auto status = executor->prepare_layers(); !status) return status.error();
     if (loaded.memory.spare >= loaded.memory.compiled)
-        if (auto status = executor.prepare(layers.first, layers.last); !status) return status.error();
+        if (auto status = executor->prepare(layers.first, layers.last); !status) return status.error();
     return loaded;
 }
 
-void compute_with(const std::shared_ptr<torch_exec::UnitCache>& cache, RuntimeParts& parts) {
-    parts.make_runner = [cache, threads = parts.config.threads_per_lane] { return make_torch_runner(cache, threads); };
-    parts.compile = [cache](const std::vector<UnitRange>& runs) {
-        torch_exec::Executor executor(cache, {.threads = 1});
-        for (const auto& run : runs) (void)executor.prepare(run.first, run.last);  // if not, single layers serve it
+void compute_with(const std::shared_ptr<engine::Units>& units, RuntimeParts& parts) {
+    parts.make_runner = [units, card = parts.card, threads = parts.config.threads_per_lane] {
+        return make_model_runner(units->executor(threads), card);
+    };
+    parts.compile = [units](const std::vector<UnitRange>& runs) {
+        const auto executor = units->executor(1);
+        for (const auto& run : runs) (void)executor->prepare(run.first, run.last);  // if not, single layers serve it
     };
 }
 
@@ -155,7 +156,7 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
         parts.card = model->card;
         parts.frame_height = parts.card.height;
         parts.frame_width = parts.card.width;
-        if (model->cache) compute_with(model->cache, parts);
+        if (model->units) compute_with(model->units, parts);
     } else {
         parts.memory = plan_memory(config, {}, log);
     }

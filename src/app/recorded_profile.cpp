@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "models/torch/profiler.hpp"
+#include "models/engine/profile_json.hpp"
 
 namespace eddy::app {
 
@@ -16,7 +16,7 @@ Result<ModelProfile> recorded_profile(const std::string& path) {
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
     if (file.bad() || (file.fail() && !file.eof())) return invalid(path + ": cannot be read");
     text.resize(static_cast<size_t>(file.gcount()));
-    auto profile = torch_exec::profile_from_json(text);
+    auto profile = engine::profile_from_json(text);
     if (!profile)
         return Error{profile.error().code,
                      path + ": " + profile.error().message + " (`eddy model inspect MODEL.pt --profile` records one)"};

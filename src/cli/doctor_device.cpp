@@ -8,7 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "models/torch/model.hpp"
+#include "models/engine/torch_engine.hpp"
 #include "src/app/identity.hpp"
 #include "src/app/recorded_profile.hpp"
 #include "src/cli/doctor.hpp"
@@ -140,7 +140,7 @@ Check model_check(const NodeConfig& config, control::OwnFacts& own) {
     if (!config.replay.empty()) return replay_check(config.replay, own);
     const std::string& path = config.model_path;
     if (path.empty()) return well("model", "[model] path", "none: this node only relays");
-    const auto model = torch_exec::Model::load(path);
+    const auto model = engine::load_model(path);
     if (!model)
         return wrong("model", path, model.error().message,
                      "make it again or copy it from a node where it works; `eddy model inspect` shows more");

@@ -11,8 +11,8 @@
 #include "eddy/text_table.hpp"
 #include "lab/lab.hpp"
 #include "lab/plots.hpp"
-#include "models/torch/executor.hpp"
-#include "models/torch/profiler.hpp"
+#include "models/engine/profile_json.hpp"
+#include "models/engine/torch_engine.hpp"
 #include "sim/experiment_run.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/experiment_options.hpp"
@@ -84,8 +84,9 @@ std::string compute_word(const Experiment& experiment) {
 std::string machine_text() {
     utsname name{};
     ::uname(&name);
-    return fmt::format("{}, {} cores, Linux {}", torch_exec::device_description(), ::sysconf(_SC_NPROCESSORS_ONLN),
-                       name.release);
+    const auto engine = engine::torch_engine();
+    return fmt::format("{}, {} cores, Linux {}", engine ? (*engine)->device_description() : "unknown processor",
+                       ::sysconf(_SC_NPROCESSORS_ONLN), name.release);
 }
 
 double seconds_of(const ModelProfile& profile) {
@@ -114,7 +115,7 @@ lab::LabOptions lab_options(const LabRunOptions& options, const LoadedExperiment
     made.keep = options.keep;
     made.node_program = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "eddy-node").string();
     made.model = loaded.experiment.model;
-    made.profile_json = torch_exec::profile_to_json(loaded.profile);
+    made.profile_json = engine::profile_to_json(loaded.profile);
     made.profile = loaded.profile;
     made.log = [&progress, log = stderr_log("eddy", "info")](LogLevel level, const std::string& text) {
         progress.end();
@@ -130,7 +131,7 @@ lab::LabOptions lab_options(const LabRunOptions& options, const LoadedExperiment
 /// Real devices measured how the model's time is divided among its layers; the first one's word stands for all.
 Result<ModelProfile> reference_profile(const LoadedExperiment& loaded, const lab::LabRun& run) {
     for (const std::string& text : run.profiles)
-        if (!text.empty()) return torch_exec::profile_from_json(text);
+        if (!text.empty()) return engine::profile_from_json(text);
     return loaded.profile;
 }
 

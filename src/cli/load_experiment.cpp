@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "models/torch/profiler.hpp"
+#include "models/engine/torch_engine.hpp"
 #include "src/app/folders.hpp"
 #include "src/app/recorded_profile.hpp"
 #include "src/cli/commands.hpp"
@@ -14,14 +14,13 @@ namespace eddy::cli {
 namespace {
 
 Result<ModelProfile> measured_profile(const std::string& model_path) {
-    const auto model = torch_exec::Model::load(model_path);
+    const auto model = engine::load_model(model_path);
     if (!model) return model.error();
     constexpr uint64_t compiled_bytes_max = uint64_t{1} << 30;
-    const auto cache = std::make_shared<torch_exec::UnitCache>(*model, compiled_bytes_max);
-    torch_exec::ProfileOptions measure;
+    engine::ProfileOptions measure;
     measure.cache_dir = app::profile_dir();
     measure.log = stderr_log("eddy", "info");
-    return torch_exec::load_or_measure_profile(cache, measure);
+    return (*model)->units(compiled_bytes_max)->load_or_measure_profile(measure);
 }
 
 }  // namespace

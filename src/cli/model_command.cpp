@@ -2,8 +2,7 @@
 #include <filesystem>
 #include <iostream>
 
-#include "models/torch/inspect.hpp"
-#include "models/torch/profiler.hpp"
+#include "models/engine/torch_engine.hpp"
 #include "src/app/folders.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/logging.hpp"
@@ -22,21 +21,20 @@ struct InspectOptions {
 };
 
 int inspect(const InspectOptions& options) {
-    const auto model = torch_exec::Model::load(options.path);
+    const auto model = engine::load_model(options.path);
     if (!model) return complain(model.error().message);
     ModelProfile profile;
     if (options.profile) {
-        const auto cache = std::make_shared<torch_exec::UnitCache>(*model, options.memory_mb << 20);
-        torch_exec::ProfileOptions measure;
+        engine::ProfileOptions measure;
         measure.cache_dir = options.fresh ? "" : app::profile_dir();
         measure.threads = options.threads;
         measure.log = stderr_log("eddy", "info");
-        auto measured = torch_exec::load_or_measure_profile(cache, measure);
+        auto measured = (*model)->units(options.memory_mb << 20)->load_or_measure_profile(measure);
         if (!measured) return complain(measured.error().message);
         profile = std::move(*measured);
     }
     const ModelProfile* shown = options.profile ? &profile : nullptr;
-    std::cout << (options.json ? torch_exec::inspect_json(**model, shown) : torch_exec::inspect_text(**model, shown));
+    std::cout << (options.json ? (*model)->inspect_json(shown) : (*model)->inspect_text(shown));
     return exit_done;
 }
 

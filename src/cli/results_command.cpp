@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "models/engine/torch_engine.hpp"
 #include "models/postprocess/agreement.hpp"
 #include "models/postprocess/postprocess.hpp"
-#include "models/torch/executor.hpp"
 #include "src/camera/frame_reader.hpp"
 #include "src/camera/picture.hpp"
 #include "src/cli/commands.hpp"
@@ -90,11 +90,11 @@ bool agree(const metrics::ResultLine& line, const Inference& whole, float iou_mi
 int check(const Options& options) {
     const auto lines = sampled(options, false);
     if (!lines) return complain(lines.error().message);
-    const auto model = torch_exec::Model::load(options.model);
+    const auto model = engine::load_model(options.model);
     if (!model) return complain(model.error().message);
-    torch_exec::Executor executor(std::make_shared<torch_exec::UnitCache>(*model, uint64_t{4} << 30), {});
+    const auto executor = (*model)->units(uint64_t{4} << 30)->executor(1);
     const auto layers = static_cast<uint32_t>((*model)->chain().layers().size());
-    if (auto status = executor.prepare(0, layers); !status) return complain(status.error().message);
+    if (auto status = executor->prepare(0, layers); !status) return complain(status.error().message);
 
     uint64_t agreed = 0;
     uint64_t boxes = 0;
@@ -105,9 +105,9 @@ int check(const Options& options) {
     reading.height = (*model)->card().height;
     const auto status = replay(options, *lines, reading,
                                [&](const metrics::ResultLine& line, const camera::ReadFrame& frame) -> Status {
-                                   const auto run = executor.run(0, layers, std::span(&frame.image, 1));
-                                   if (!run) return run.error();
-                                   const auto whole = postprocess::interpret((*model)->card(), run->outputs);
+                                   const auto outputs = executor->run(0, layers, std::span(&frame.image, 1));
+                                   if (!outputs) return outputs.error();
+                                   const auto whole = postprocess::interpret((*model)->card(), *outputs);
                                    if (!whole) return whole.error();
                                    boxes += whole->detections.size();
                                    distributed += line.local ? 0 : 1;

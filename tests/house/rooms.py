@@ -21,7 +21,8 @@ ROOMS = {
     "src/journal": [],
     "src/control": [],
     "src/config": [],
-    "models/torch": ["models/graph"],
+    "models/engine": ["models/graph"],
+    "models/torch": ["models/graph", "models/engine"],
     "lab": ["src/config", "src/metrics", "src/control"],
 }
 EVERY_ROOM = [*ROOMS, "src/app", "src/cli"]
@@ -38,10 +39,10 @@ LIBRARIES = [
     (r"capnp/|kj/|.*\.capnp\.h", ["src/transport", "bench"], "the codec of src/transport; messages are plain structs of eddy/messages.hpp"),
     (r"openssl/evp\.h", ["src/transport", "models/torch"], "src/transport for connections, models/torch for hashes of models"),
     (r"openssl/", ["src/transport"], "src/transport authenticates"),
-    (r"torch/|ATen/|c10/|caffe2/", ["models/torch", "bench"], "the ports of models/torch, or models/graph for the graph"),
+    (r"torch/|ATen/|c10/|caffe2/", ["models/torch", "bench"], "the interface of models/engine, or models/graph for the graph"),
     (r"libav\w+/|libsw\w+/", ["src/camera"], "src/camera's frames are eddy::HostTensor"),
     (r"toml\+\+/|toml\.hpp", ["src/config"], "src/config reads TOML"),
-    (r"nlohmann/", ["src/metrics", "src/control", "src/app", "src/cli", "models/torch", "lab", "bench"], "an adapter turns JSON into plain structs"),
+    (r"nlohmann/", ["src/metrics", "src/control", "src/app", "src/cli", "models/engine", "models/torch", "lab", "bench"], "an adapter turns JSON into plain structs"),
     (r"CLI/", ["src/cli", "bench"], "src/cli reads command lines"),
     (r"spdlog/", ["src/app", "src/cli"], "the port eddy/log.hpp"),
     (r"concurrentqueue/", ["src/app"], "threads meet only in src/app"),

@@ -2,8 +2,11 @@
 """Goal: whatever is wrong before the first frame is said at once, with file, line and key, and with the right exit code.
 Method: one broken thing at a time."""
 
+import shutil
 import socket
+import subprocess
 import zipfile
+from pathlib import Path
 
 from nodes import EDDY, EDDY_NODE, RESNET, SSDLITE, WALKWAY, Story, camera, endless, main, run
 
@@ -95,6 +98,24 @@ class BadStarts(Story):
                 inspected = run(EDDY, "model", "inspect", model)
                 self.assertEqual((inspected.returncode, model.name in inspected.stderr), (1, True), inspected.stderr)
                 self.assertEqual(inspected.stdout, "")
+
+    def test_only_what_runs_a_model_loads_libtorch_and_without_it_says_where_it_belongs(self):
+        for program in (EDDY, EDDY_NODE):
+            needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+            self.assertIn("libuv", needed)
+            self.assertNotIn("torch", needed)
+            shutil.copy(program, self.folder)
+        alone = self.folder / Path(EDDY).name
+        self.assertEqual(run(alone, "--help").returncode, 0)
+        library = str(self.folder / "libeddy-torch.so")
+        inspected = run(alone, "model", "inspect", SSDLITE)
+        self.assertEqual((inspected.returncode, inspected.stdout), (1, ""))
+        for word in (library, "No such file", "belongs into their folder"):
+            self.assertIn(word, inspected.stderr)
+        config = self.folder / "node.toml"
+        config.write_text(CONFIG)
+        started = run(self.folder / Path(EDDY_NODE).name, "--config", config, "--for", "0.5")
+        self.assertEqual((started.returncode, library in started.stderr), (1, True), started.stderr)
 
     def test_an_input_that_gives_no_frames_is_an_error_that_names_it(self):
         (self.folder / "nothing").mkdir()

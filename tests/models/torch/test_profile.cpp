@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "models/engine/profile_json.hpp"
 #include "models/torch/inspect.hpp"
 #include "models/torch/profiler.hpp"
 #include "support.hpp"
@@ -133,11 +134,11 @@ TEST_CASE("a profile survives its way through JSON") {
     ModelProfile profile = must_load(made_model("Fixed"))->costs();
     profile.device = "a device \"with\" quotes";
     for (LayerProfile& layer : profile.layers) layer.time = Usec(123);
-    const auto back = profile_from_json(profile_to_json(profile));
+    const auto back = engine::profile_from_json(engine::profile_to_json(profile));
     REQUIRE(back.ok());
     CHECK(*back == profile);
-    CHECK_FALSE(profile_from_json(std::string(2 << 20, ' ')).ok());
-    CHECK_FALSE(profile_from_json("[]").ok());
+    CHECK_FALSE(engine::profile_from_json(std::string(2 << 20, ' ')).ok());
+    CHECK_FALSE(engine::profile_from_json("[]").ok());
 }
 
 TEST_CASE("inspect says the same in words and in JSON") {

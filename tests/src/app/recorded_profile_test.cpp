@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "models/torch/profiler.hpp"
+#include "models/engine/profile_json.hpp"
 #include "tests/src/config/scratch.hpp"
 
 using namespace eddy;
@@ -16,7 +16,7 @@ TEST_CASE("a recorded profile is read as it was written") {
     profile.layers.resize(2);
     profile.layers[1].time = Usec(1234);
     profile.layers[1].frontier_bytes = 99;
-    const auto file = scratch.write("m.profile.json", torch_exec::profile_to_json(profile));
+    const auto file = scratch.write("m.profile.json", engine::profile_to_json(profile));
     const auto read = recorded_profile(file.string());
     REQUIRE(read.ok());
     CHECK(*read == profile);

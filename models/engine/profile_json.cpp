@@ -1,12 +1,13 @@
+#include "models/engine/profile_json.hpp"
+
 #include <cmath>
 
 #include <nlohmann/json.hpp>
 
 #include "eddy/messages.hpp"
 #include "models/graph/chain.hpp"
-#include "models/torch/profiler.hpp"
 
-namespace eddy::torch_exec {
+namespace eddy::engine {
 
 namespace {
 
@@ -111,4 +112,4 @@ Result<ModelProfile> profile_from_json(const std::string& text_in) {
     }
 }
 
-}  // namespace eddy::torch_exec
+}  // namespace eddy::engine

@@ -1,0 +1,1 @@
+extern "C" int no_engine_at_all() { return 0; }
