@@ -112,7 +112,8 @@ MemoryPlan plan_memory(const ModelProfile& profile, const MemoryNeeds& needs) {
 
 std::string to_text(const MemoryPlan& plan, const ModelProfile& profile) {
     const std::string layers = std::to_string(profile.layers.size()) + " layers";
-    const std::string beside = "; the program itself takes about " + std::to_string(program_mb) + " MiB beside";
+    const uint64_t program = profile.layers.empty() ? relay_program_mb : program_mb;
+    const std::string beside = "; the program itself takes about " + std::to_string(program) + " MiB beside";
     const std::string parts = mib(plan.weights) + " weights, " + mib(plan.compiled) + " compiled, " +
                               mib(plan.workspace) + " workspace, " + mib(plan.custody) + " custody, " +
                               mib(plan.queues) + " queues";

@@ -29,9 +29,11 @@
 
 namespace eddy::graph {
 
-/// Beside memory_mb, resident: the program with LibTorch and its threads. Measured of a relay on amd64 (Debian 12,
-/// LibTorch 1.13): 173 MiB, of which 111 are pages of libraries that the system may take back.
+/// Beside memory_mb, resident: the program with LibTorch and its threads, and without it, of a node with no model.
+/// Measured on amd64 (Debian 12, LibTorch 1.13): 173 MiB, of which 111 are pages of libraries that the system may take
+/// back, and 51.
 inline constexpr uint64_t program_mb = 180;
+inline constexpr uint64_t relay_program_mb = 50;
 
 struct MemoryNeeds {
     uint64_t memory_bytes = 0;

@@ -73,7 +73,7 @@ std::vector<Key> work_keys() {
          to(&NodeConfig::limit)},
         {"compute", "memory_mb", IntegerType{16, int64_t{1} << 20}, "1024",
          "Bound of weights, compiled layers and buffers together, in MiB; the program itself takes about 180 "
-         "beside. Layers that do not fit are not run here: the log says which are.",
+         "beside, or 50 without a model. Layers that do not fit are not run here: the log says which are.",
          false, false, to(&NodeConfig::memory_mb)},
         {"compute", "custody_mb", IntegerType{0, int64_t{1} << 20}, "",
          "Bound of what is kept, in MiB, of frames that were handed over until the next node has passed them on, so "

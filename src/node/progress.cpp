@@ -51,7 +51,7 @@ void Progress::on_receipt(uint64_t seq, Usec span, Instant now) {
     const double speed = measured ? static_cast<double>(last.bytes) / to_seconds(span) : 0;
     if (measured) add_speed(speed);
     if (pace_ == Pace::well || pace_ == Pace::stuck) {
-        if (pace_ == Pace::well) delay_.add(waited - (measured ? span : Usec{0}));
+        delay_.add(waited - (measured ? span : Usec{0}));
         if (former_ > 0 && measured && speed >= well_above * former_) {
             usual_ = last_ = {speed};
             former_ = 0;

@@ -162,7 +162,9 @@ TEST_CASE("a plan stays within the memory, and is the most valuable of all runs 
         const uint64_t frame = profile.layers.front().frontier_bytes;
         const uint64_t queues = needs.own_frames * frame + (needs.lanes + 4) * largest(profile);
         const uint64_t custody = needs.custody_bytes.value_or(2 * largest(profile));
-        RC_ASSERT(plan.total() <= std::max(needs.memory_bytes, queues + custody));
+        const uint64_t most = std::max(needs.memory_bytes, queues + custody);
+        RC_ASSERT(plan.total() <= most);
+        RC_ASSERT(plan.spare <= most && plan.queues <= most && plan.custody <= most);
         RC_ASSERT(plan.layers.first <= plan.layers.last && plan.layers.last <= profile.layers.size());
         RC_ASSERT(plan.queues >= queues && plan.custody >= custody);
         RC_ASSERT(!needs.custody_bytes || plan.custody == *needs.custody_bytes);
@@ -243,6 +245,6 @@ TEST_CASE("the log says what fits, what does not and what would help") {
     says(text(four_layers(), 70), "70 MiB hold layers 0 to 1 of 4 layers, 50 % of the model's time (30 weights, ");
     says(text(four_layers(), 70), "all need 213 MiB: a larger memory_mb helps");
     says(text(four_layers(), 16), "hold none of the 4 layers, so this node only relays; all need 213 MiB");
-    says(text({}, 16), "memory: 16 MiB for what is passed on");
+    says(text({}, 16), "memory: 16 MiB for what is passed on; the program itself takes about 50 MiB beside");
     for (const uint64_t memory_mb : {16, 70, 1024}) says(text(four_layers(), memory_mb), "takes about 180 MiB beside");
 }

@@ -46,6 +46,8 @@ TEST_CASE("what is kept goes when the node it was given to says so, and nobody e
     CHECK(custody.bytes() == 1000 + Custody::overhead_bytes);
     CHECK_FALSE(custody.release(node_id(2), given.custody));
     CHECK_FALSE(custody.release(node_id(1), given.custody + 1));
+    CHECK(custody.since(node_id(1), given.custody) == at_ms(0));
+    CHECK_FALSE(custody.since(node_id(2), given.custody));
     const auto released = custody.release(node_id(1), given.custody);
     REQUIRE(released);
     CHECK(released->frame.k == given.frame.k);

@@ -252,6 +252,26 @@ TEST_CASE("a node that itself stood still blames nobody for it") {
     CHECK(to.after(60, at_ms(0)) == Pace::held_up);
 }
 
+TEST_CASE("a receipt that shows a low speed takes the place of what the wait for it said") {
+    Receiver to;
+    to.messages(10, 10);
+    to.send();
+    CHECK(to.after(5000) == Pace::held_up);
+    CHECK(to.progress.bytes_per_s() == doctest::Approx(frame / 5.0));
+    to.receipt(100, 1);
+    CHECK(to.progress.pace() == Pace::slow);
+    CHECK(to.progress.bytes_per_s() == doctest::Approx(frame / 0.1));
+}
+
+TEST_CASE("of very many messages without a receipt the oldest are forgotten") {
+    Receiver to;
+    to.messages(10, 10);
+    to.send();
+    to.ms += 5000;
+    for (int i = 0; i < 256; ++i) to.send();
+    CHECK(to.after(100) == Pace::well);
+}
+
 TEST_CASE("receipts of what was never sent, or twice, change nothing") {
     Receiver to;
     to.messages(10, 10);
