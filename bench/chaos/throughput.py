@@ -6,8 +6,8 @@ Devices replay a recorded profile, each in a network namespace of its own; three
 seventh more than all five devices can do. The throughput of the third to fifth second after each kill is divided by
 what was possible then: the bound of `eddy plan capacity` for the devices whose processes were there, with the cameras
 on them, weighted by time. A victim's device counts again from the instant at which its new process is started, though a
-process takes half a second of processor time to load its libraries; `since heard` counts it from when it listens, and
-`of survivors` is without it: the bound of the ring that the kill left.
+process takes a tenth of a second of processor time to load its libraries; `since heard` counts it from when it listens,
+and `of survivors` is without it: the bound of the ring that the kill left.
 Results tell the time of each completion; what a killed source completed and could not tell is counted from its journal,
 evenly over the time since its last line. Besides, nothing may be lost, delivered twice or out of balance (tests/chaos).
 

@@ -23,7 +23,7 @@ EXPERIMENTS = ROOT / "configs/experiments"
 EXAMPLES = """examples:
   bench/figures/figures.py --dry-run                  what would be run, and how long it would take
   bench/figures/figures.py                            all of it, replayed: less than 45 minutes
-  bench/figures/figures.py --compute real             LibTorch under quotas: less than 45 minutes more
+  bench/figures/figures.py --compute real             LibTorch under quotas: little more than an hour more
   bench/figures/figures.py --only defer --again       one set anew
   bench/figures/figures.py --compute real --only links-100,links-20,fig3-three
                                                       only these experiments; the page is of all that is there

@@ -11,7 +11,7 @@ class Unusable(Exception):
 
 
 def read(path, policies=None):
-    """One object for each policy. With `policies` they must be these, in this order."""
+    """One object for each policy, of one call or of several. With `policies` they must be these, in this order."""
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -28,12 +28,18 @@ def read(path, policies=None):
     return told
 
 
+def median_of(repeats):
+    """The one in the middle by its part of the bound; of an even number the lower."""
+    return sorted(repeats, key=lambda told: told["fraction_of_bound"] or 0)[(len(repeats) - 1) // 2]
+
+
 class Results:
-    """All runs by (compute, experiment, policy); what was not run is None."""
+    """All runs by (compute, experiment, policy), of repeated ones the median; what was not run is None."""
 
     def __init__(self, planned=()):
         self.planned = tuple(planned)  # what must be there before anything is said of all runs
         self.by_name = {}
+        self.repeats = {}  # by the same, all that were run, in their order
         self.commands = []
         self.failures = []  # (compute, experiment, why); figures may be there nevertheless
 
@@ -57,17 +63,19 @@ class Results:
 
     def add(self, compute, experiment, told):
         for one in told:
-            self.by_name[compute, experiment, one["policy"]] = one
+            key = compute, experiment, one["policy"]
+            self.repeats.setdefault(key, []).append(one)
+            self.by_name[key] = median_of(self.repeats[key])
 
     def get(self, compute, experiment, policy):
         return self.by_name.get((compute, experiment, policy))
 
     def all(self):
-        """(compute, experiment, policy), what was told"""
-        return self.by_name.items()
+        """(compute, experiment, policy), what was told; each of repeated runs"""
+        return [(key, told) for key in self.by_name for told in self.repeats[key]]
 
     def first_of_each(self):
-        """(compute, experiment), what was told of its first policy"""
+        """(compute, experiment), what was told first of it"""
         seen = {}
         for (compute, experiment, _), told in self.all():
             seen.setdefault((compute, experiment), told)

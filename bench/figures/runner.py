@@ -1,6 +1,7 @@
 """Runs `eddy lab run` again and again, tells how long it will take, and leaves what is there already."""
 
 import ctypes
+import json
 import os
 import shlex
 import signal
@@ -32,7 +33,7 @@ def is_there(run, out):
     """Whether an earlier session left the result of just this command."""
     path = run.place(out)
     try:
-        results.read(path, run.policies)
+        results.read(path, run.policies * run.repeats)
         return path.with_suffix(".command").read_text(encoding="utf-8").strip() == command_of(run)
     except (results.Unusable, OSError):
         return False
@@ -81,6 +82,7 @@ class Runner:
         pace, failures = Pace(runs), []
         for i, run in enumerate(runs):
             head = f"[{i + 1}/{len(runs)}] {run.experiment}, {run.compute}, {', '.join(run.policies)}"
+            head += f", {run.repeats} times" if run.repeats > 1 else ""
             say(f"{head}: about {minutes(run.expected_s)}; {minutes(pace.rest_s())} left")
             begun_s = time.monotonic()
             problem = self.one(run, pace)
@@ -96,32 +98,41 @@ class Runner:
         path.parent.mkdir(parents=True, exist_ok=True)
         put_away(path)
         part, log = path.with_suffix(".json.part"), path.with_suffix(".log")
-        parent = os.getpid()
-        with open(part, "wb") as figures, open(log, "wb") as told:
-            # In a session of its own, so that a terminal's Ctrl-C reaches it once, through us.
-            process = subprocess.Popen([self.eddy, *run.arguments()], cwd=self.root, stdin=subprocess.DEVNULL,
-                                       stdout=figures, stderr=told, start_new_session=True,
-                                       preexec_fn=lambda: end_with(parent))
-            code = self.wait(process, pace)
-        try:
-            results.read(part, run.policies)
-        except results.Unusable as error:
-            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
-            self.note_failure(path, f"exit code {code}, no figures" + (f": {last[-1].strip()}" if last else ""))
-            return "\n  ".join([f"exit code {code}, no figures: {error}", *last, f"all it said: {log}"])
+        log.unlink(missing_ok=True)
+        code, told, begun_s = 0, [], time.monotonic()
+        for _ in range(run.repeats):
+            ended = self.call(run, part, log, lambda: pace.rest_s(time.monotonic() - begun_s))
+            try:
+                told += results.read(part, run.policies)
+            except results.Unusable as error:
+                last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+                self.note_failure(path, f"exit code {ended}, no figures" + (f": {last[-1].strip()}" if last else ""))
+                return "\n  ".join([f"exit code {ended}, no figures: {error}", *last, f"all it said: {log}"])
+            code = code or ended
         if code != 0:
             self.note_failure(path, f"exit code {code}; its figures are kept")
+        part.write_text(json.dumps(told), encoding="utf-8")
         # In this order, so that an interruption in between leaves a result that is measured again.
         part.replace(path)
         path.with_suffix(".command").write_text(command_of(run) + "\n", encoding="utf-8")
         return None if code == 0 else f"exit code {code}; its figures are kept, what it said is in {log}"
+
+    def call(self, run, figures, log, rest_s):
+        """The lab's exit code."""
+        parent = os.getpid()
+        with open(figures, "wb") as told, open(log, "ab") as said:
+            # In a session of its own, so that a terminal's Ctrl-C reaches it once, through us.
+            process = subprocess.Popen([self.eddy, *run.arguments()], cwd=self.root, stdin=subprocess.DEVNULL,
+                                       stdout=told, stderr=said, start_new_session=True,
+                                       preexec_fn=lambda: end_with(parent))
+            return self.wait(process, rest_s)
 
     @staticmethod
     def note_failure(path, why):
         """For the page, which may be written by a later call."""
         path.with_suffix(".failed").write_text(why + "\n", encoding="utf-8")
 
-    def wait(self, process, pace):
+    def wait(self, process, rest_s):
         """Its exit code. When we are interrupted the lab is told, and may first remove what it made."""
         begun_s = time.monotonic()
         try:
@@ -130,9 +141,8 @@ class Runner:
                     return process.wait(timeout=1)
                 except subprocess.TimeoutExpired:
                     if sys.stderr.isatty():
-                        rest = minutes(pace.rest_s(time.monotonic() - begun_s))
-                        print(f"\r  {time.monotonic() - begun_s:.0f} s, {rest} left \r", end="", file=sys.stderr,
-                              flush=True)
+                        print(f"\r  {time.monotonic() - begun_s:.0f} s, {minutes(rest_s())} left \r", end="",
+                              file=sys.stderr, flush=True)
         except KeyboardInterrupt:
             say("\ninterrupted; waiting for the lab to remove what it made")
             process.send_signal(signal.SIGINT)

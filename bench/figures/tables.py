@@ -110,14 +110,14 @@ def saved_against(results, base):
 def prediction(results):
     rows = []
     for compute in COMPUTES:
-        told = {key: value.get("measured_over_simulated") for key, value in results.all() if key[0] == compute}
-        known = {key: value for key, value in told.items() if value is not None}
+        told = [(key, value.get("measured_over_simulated")) for key, value in results.all() if key[0] == compute]
+        known = [(key, value) for key, value in told if value is not None]
         if not known:
             continue
-        outside = [f"{experiment} {policy} ({value:.3f})" for (_, experiment, policy), value in known.items()
+        outside = [f"{experiment} {policy} ({value:.3f})" for (_, experiment, policy), value in known
                    if abs(value - 1) > PREDICTION + 1e-9]
         verdict = predicted(results, compute).verdict if compute == "replayed" else DASH
-        rows.append((compute, len(known), len(known) - len(outside), span(known.values(), 3),
+        rows.append((compute, len(known), len(known) - len(outside), span([value for _, value in known], 3),
                      ", ".join(outside) or "none", verdict))
     return table(("compute", "runs", f"within {100 * PREDICTION:.0f} %", "lab / simulator", "outside", ""), rows)
 

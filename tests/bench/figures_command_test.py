@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from pretended_lab import EXPERIMENTS, ROOT, told
@@ -118,6 +119,19 @@ class Figures(unittest.TestCase):
         place.with_suffix(".command").write_text(runner.command_of(run) + "\n", encoding="utf-8")
         self.assertTrue(runner.is_there(run, self.out))
         self.assertFalse(runner.is_there(other, self.out))
+
+    def test_real_links_are_measured_three_times_and_are_there_only_with_all_three(self):
+        run = plan.runs(EXPERIMENTS, "real", ("links-20",))[0]
+        with unittest.mock.patch.dict(os.environ, self.environment()):
+            self.assertIsNone(runner.Runner(self.eddy, ROOT, self.out).one(run, runner.Pace([run])))
+        self.assertEqual(self.called(), ["links-20"] * 3)
+        place = run.place(self.out)
+        self.assertEqual(place.with_suffix(".log").read_text(encoding="utf-8").count("about links-20"), 3)
+        figures = json.loads(place.read_text(encoding="utf-8"))
+        self.assertEqual(len(figures), 3)
+        self.assertTrue(runner.is_there(run, self.out))
+        place.write_text(json.dumps(figures[:2]), encoding="utf-8")
+        self.assertFalse(runner.is_there(run, self.out))
 
     def test_the_page_is_of_all_that_is_there_whichever_set_was_run_last(self):
         self.run_it("--only", "defer")
