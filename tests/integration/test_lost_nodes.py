@@ -11,12 +11,13 @@ FRAMES = 40
 
 class LostNodes(Story):
     def start(self):
-        """a and b have cameras, c has none; nobody captures before all three are there."""
+        """a and b have cameras, c has none; nobody captures before all three are there. A frame has time enough on slow
+        machines as well: with its four, c may be busy for a quarter of a minute there."""
         cameras = {"a": camera(rate_per_s=20, frames=FRAMES), "b": camera("square", SQUARE, rate_per_s=20, frames=FRAMES)}
         started = []
         for name in "abc":
             started.append(self.node(name, source=cameras.get(name, ()), limit=0.12 if name in cameras else 0.03,
-                                     node={"start_members": 3},
+                                     node={"start_members": 3}, scheduler={"frame_timeout_s": 120},
                                      seeds=[each.ready() for each in started[:1]]))
         return [node.ready() for node in started]
 
