@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """What custody costs while nothing is lost: three real nodes on this machine's loopback share one detector over one
-camera that always has a frame, once keeping what they hand over (the default) and once not (custody_mb = 0). Pairs of
-such runs, in turns of order; in each run, after a warm-up, the frames completed in a window and the processor time that
-all nodes took for them. Printed are the medians over the pairs of
+camera that always has a frame, keeping what they hand over (the default); three others do so without (custody_mb = 0).
+Both rings run at the same time, so that what disturbs the machine disturbs both, and each takes turns in being started
+first. In each such pair, after a warm-up, the frames completed in a window and the processor time that all nodes took
+for them. Printed are the medians over the pairs of
 
   throughput  frames/s with custody / without
   processor   processor time per frame with custody / without, which other programs on this machine disturb less
@@ -11,11 +12,12 @@ with the interval between the second lowest and the second highest pair, which o
 97.9 % certainty.
 
     bench/node/custody.py                                   ten pairs: about eight minutes
-    bench/node/custody.py --pairs 20 --window-s 20 --json > custody.json
+    bench/node/custody.py --pairs 20 --window-s 30 --json > custody.json
 
 Exit codes: 0 measured, 1 something failed, 2 bad usage."""
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -42,22 +44,33 @@ def look(nodes):
     return nodes[0].source()["completed"], processor_s(nodes), time.monotonic()
 
 
-def run(custody, options):
-    """One life of the ring: frames/s, and processor seconds per frame."""
+@contextlib.contextmanager
+def ring(custody, options):
     compute = {"limit": options.limit} | ({} if custody else {"custody_mb": 0})
     cameras = {"n0": endless(rate_per_s=200), "n1": None, "n2": None}
-    with real_ring("custody", cameras, compute) as nodes:
-        until(lambda: nodes[0].source()["completed"] > 0, "a frame is done")
-        time.sleep(options.warm_up_s)
-        frames, processor, at = look(nodes)
-        time.sleep(options.window_s)
-        frames_after, processor_after, at_after = look(nodes)
-        if frames_after == frames:
-            raise RuntimeError("no frame was completed in the window")
+    with real_ring("custody" if custody else "no-custody", cameras, compute) as nodes:
+        yield nodes
         if {custody} != {node.status()["custody"]["bytes_max"] > 0 for node in nodes}:
             raise RuntimeError("the nodes do not keep what they were told to")
-    done = frames_after - frames
-    return done / (at_after - at), (processor_after - processor) / done
+
+
+def pair(order, options):
+    """One life of both rings: {with custody?: (frames/s, processor seconds per frame)}."""
+    with ring(order[0], options) as first, ring(order[1], options) as second:
+        rings = dict(zip(order, (first, second)))
+        for nodes in rings.values():
+            until(lambda: nodes[0].source()["completed"] > 0, "a frame is done")
+        time.sleep(options.warm_up_s)
+        before = {custody: look(nodes) for custody, nodes in rings.items()}
+        time.sleep(options.window_s)
+        after = {custody: look(nodes) for custody, nodes in rings.items()}
+    found = {}
+    for custody, (frames, processor, at) in after.items():
+        done = frames - before[custody][0]
+        if done == 0:
+            raise RuntimeError("no frame was completed in the window")
+        found[custody] = done / (at - before[custody][2]), (processor - before[custody][1]) / done
+    return found
 
 
 def interval(ratios):
@@ -70,8 +83,7 @@ def interval(ratios):
 def measure(options):
     pairs = []
     for i in range(options.pairs):
-        order = (True, False) if i % 2 == 0 else (False, True)
-        found = {custody: run(custody, options) for custody in order}
+        found = pair((True, False) if i % 2 == 0 else (False, True), options)
         pairs.append({"with_per_s": found[True][0], "without_per_s": found[False][0],
                       "throughput": found[True][0] / found[False][0], "processor": found[True][1] / found[False][1]})
         print("pair {}: {with_per_s:.2f} and {without_per_s:.2f} frames/s, throughput {throughput:.3f}, processor "
@@ -84,7 +96,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--warm-up-s", type=float, default=6)
     parser.add_argument("--window-s", type=float, default=12)
-    parser.add_argument("--limit", type=float, default=0.5, help="of a core for each node (default: 0.5)")
+    parser.add_argument("--limit", type=float, default=0.25, help="of a core for each node (default: 0.25)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.pairs < 1 or options.window_s <= 0 or options.warm_up_s < 0:
