@@ -75,7 +75,7 @@ class Figures(unittest.TestCase):
         return {**os.environ, "FAKE": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run_it(self, *more):
-        return subprocess.run(self.words(*more), capture_output=True, text=True, timeout=30, env=self.environment())
+        return subprocess.run(self.words(*more), capture_output=True, text=True, timeout=300, env=self.environment())
 
     def does(self, experiment, what):
         (self.folder / experiment).write_text(what, encoding="utf-8")
@@ -211,7 +211,7 @@ class Figures(unittest.TestCase):
                     self.assertNotEqual((self.folder / "waits").read_text(), str(os.getsid(process.pid)))
                 finally:
                     process.send_signal(number)
-                self.assertEqual(process.wait(timeout=20), 130)
+                self.assertEqual(process.wait(timeout=300), 130)
             (self.folder / "cleaned").unlink()
             (self.out / "replayed" / "defer-two.json.part").unlink()
             self.assertFalse((self.docs / "results.md").exists())
@@ -246,7 +246,7 @@ class Figures(unittest.TestCase):
                 self.assertFalse((self.folder / "cleaned").exists())
             finally:
                 process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(timeout=20), 130)
+            self.assertEqual(process.wait(timeout=300), 130)
 
     def until_the_lab_waits(self):
         """It handles signals before it writes its first byte."""

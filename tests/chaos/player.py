@@ -9,7 +9,7 @@ from accounts import account_of
 from fault_plan import text_of
 
 TICK_S = 0.05
-PATIENCE_S = 60  # for what takes seconds; a machine may be busy with other things
+PATIENCE_S = 300  # for what takes seconds; a machine may be busy with other things
 COMPLAINT = re.compile(r" (error|critical): ")
 
 

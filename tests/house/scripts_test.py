@@ -74,7 +74,7 @@ class Sandbox(unittest.TestCase):
     def run_script(self, *command, **environment):
         variables = {"PATH": str(self.bin), "FAKE": str(self.fake), "HOME": str(self.fake), "CI": "true", **environment}
         return subprocess.run([str(self.repo / command[0]), *command[1:]], cwd="/", env=variables, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
 
     def setup_succeeds(self, *options, **environment):
         done = self.run_script("scripts/setup", *options, **environment)

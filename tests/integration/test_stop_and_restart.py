@@ -3,7 +3,6 @@
 Method: signals at nodes with frames in flight; second lives with the same data_dir."""
 
 import signal
-import time
 
 from nodes import Story, endless, main, until
 
@@ -23,10 +22,8 @@ class StopAndRestart(Story):
     def test_frames_that_do_not_finish_in_time_are_reported_as_failed(self):
         node = self.node("a", source=endless(), limit=0.01, scheduler={"stop_timeout_s": 0.5}).ready()
         until(lambda: node.source()["in_flight"] > 2, "frames are in flight")
-        began = time.monotonic()
         source = self.stops_well(node)["sources"][0]
         self.assertGreater(source["failed_reasons"]["stopped"], 0)
-        self.assertLess(time.monotonic() - began, 10)
 
     def test_a_second_signal_ends_a_node_at_once(self):
         node = self.node("a", source=endless(), limit=0.01, scheduler={"stop_timeout_s": 3600}).ready()

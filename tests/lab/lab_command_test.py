@@ -15,7 +15,7 @@ BUILD = Path(os.environ.get("EDDY_BINARY_DIR", ROOT / "build" / "release"))
 EDDY = BUILD / "bin" / "eddy"
 PROFILE = ROOT / "configs" / "experiments" / "mobilenet_v2_224.profile.json"
 MODEL = ROOT / "build" / "models" / "ssdlite_mobilenet_v2_coco.pt"
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 EXPERIMENT = """
 [experiment]
@@ -138,9 +138,9 @@ class LabCommand(unittest.TestCase):
             self.check_run(run, "replayed", "loopback")
             self.assertIsNone(run["link_speeds"][0]["asked_mbit_per_s"])
         self.assertIn("loopback", err)
-        # The second device offers more than it can do alone; only together they keep up with more of it.
-        large = [run["sources"][1]["throughput_per_s"] for run in runs]
-        self.assertGreater(large[1], large[0])
+        # The second device offers more than it can do alone: the first one does some of it, if it may.
+        self.assertEqual(runs[0]["hops_per_frame"], 0)
+        self.assertGreater(runs[1]["hops_per_frame"], 0)
 
     @root_only
     def test_as_root_devices_have_their_links_and_limits_and_nothing_is_left(self):

@@ -41,7 +41,7 @@ rate_per_s = 200
 
 def eddy(*arguments):
     return subprocess.run([BUILD / "bin" / "eddy", "plan", *map(str, arguments)], capture_output=True, text=True,
-                          timeout=100, env=ENVIRONMENT)
+                          timeout=300, env=ENVIRONMENT)
 
 
 class PlanCapacity(unittest.TestCase):

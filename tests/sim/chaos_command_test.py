@@ -9,7 +9,7 @@ EDDY = pathlib.Path(os.environ["EDDY_BINARY_DIR"]) / "bin" / "eddy"
 
 
 def chaos(*arguments):
-    return subprocess.run([EDDY, "sim", "chaos", *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([EDDY, "sim", "chaos", *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 class ChaosCommand(unittest.TestCase):

@@ -11,7 +11,7 @@ STORIES = pathlib.Path(__file__).resolve().parents[1] / "scenarios"
 
 
 def eddy(*arguments):
-    return subprocess.run([EDDY, "sim", *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([EDDY, "sim", *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 class FaultCommands(unittest.TestCase):

@@ -14,7 +14,7 @@ PROMISED = ("nodes seed converged_s lookups lookup_failures timeouts hops_mean h
 
 
 def sim_ring(*flags):
-    return subprocess.run([EDDY, "sim", "ring", *flags], capture_output=True, text=True, timeout=100)
+    return subprocess.run([EDDY, "sim", "ring", *flags], capture_output=True, text=True, timeout=300)
 
 
 class SimRing(unittest.TestCase):

@@ -32,7 +32,7 @@ arrivals = "poisson"
 
 
 def sim_run(*arguments):
-    return subprocess.run([EDDY, "sim", "run", *map(str, arguments)], capture_output=True, text=True, timeout=100)
+    return subprocess.run([EDDY, "sim", "run", *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 class SimRun(unittest.TestCase):

@@ -134,7 +134,7 @@ class Runs(InFolder):
         run = self.start()
         self.assertEqual(len(list((self.folder / "cache/eddy/npm").glob(".fetch-*"))), 1)
         run.terminate()
-        self.assertEqual(run.wait(timeout=60), 1)
+        self.assertEqual(run.wait(timeout=300), 1)
         self.assertEqual(self.files_in("cache"), ["eddy/npm/.lock"])
 
     def test_a_second_run_waits_for_the_first(self):
@@ -142,7 +142,7 @@ class Runs(InFolder):
         with self.assertRaises(BlockingIOError), open(self.folder / "cache/eddy/npm/.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (self.folder / "go").write_text("x")
-        self.assertEqual(first.wait(timeout=60), 1)
+        self.assertEqual(first.wait(timeout=300), 1)
         with fetch.alone(self.folder / "cache/eddy/npm"):
             pass
 

@@ -144,7 +144,7 @@ RtspServer::~RtspServer() {
 
 bool RtspServer::wait_for_client() {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return had_client_; });
+    return changed_.wait_for(lock, std::chrono::seconds(120), [&] { return had_client_; });
 }
 
 void RtspServer::serve() {

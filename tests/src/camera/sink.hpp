@@ -15,7 +15,7 @@
 
 namespace eddy::camera::test {
 
-inline constexpr auto patience = std::chrono::seconds(30);
+inline constexpr auto patience = std::chrono::seconds(120);
 
 class ScriptedSink : public FrameSink {
 public:

@@ -16,7 +16,7 @@
 namespace eddy::transport {
 namespace {
 
-constexpr Usec patience = std::chrono::seconds(10);
+constexpr Usec patience = std::chrono::seconds(60);
 
 /// A path of its own in a folder that goes with it.
 struct Place {

@@ -15,7 +15,7 @@
 
 namespace eddy::transport::testing {
 
-inline constexpr Usec patience = std::chrono::seconds(10);
+inline constexpr Usec patience = std::chrono::seconds(60);  // a machine may stand still for seconds
 
 inline NodeId id_of(uint8_t first) {
     NodeId id;

@@ -129,8 +129,8 @@ inline Identity identity_of(uint8_t id, const std::string& key, bool probe = fal
 
 inline NetworkConfig impatient(uint8_t id, const std::string& key = "") {
     auto config = Node::defaults(id, key);
-    config.handshake_timeout = std::chrono::milliseconds(100);
-    config.stall_timeout = std::chrono::milliseconds(100);
+    config.handshake_timeout = std::chrono::milliseconds(500);
+    config.stall_timeout = std::chrono::milliseconds(500);
     return config;
 }
 
@@ -145,7 +145,16 @@ inline void require_unharmed(Loop& loop, Node& victim) {
     auto config = Node::defaults(200, victim.config.cluster_key);
     config.cluster = victim.config.cluster;
     Node honest(loop, config);
+    // An impatient victim may hang up on it when the machine stands still: like every node, it dials again.
+    size_t failures = 0;
     honest.network->connect(victim.endpoint);
+    REQUIRE(wait(loop, [&] {
+        if (honest.failures.size() > failures) {
+            failures = honest.failures.size();
+            honest.network->connect(victim.endpoint);
+        }
+        return honest.sees(victim) && victim.sees(honest);
+    }));
     require_joined(loop, victim, honest);
 }
 
