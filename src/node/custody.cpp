@@ -45,11 +45,11 @@ std::optional<Instant> Custody::since(const NodeId& by, uint64_t number) const {
     return at->second.since;
 }
 
-std::vector<Item> Custody::take(const NodeId& lost) {
+std::vector<Item> Custody::take(const NodeId& holder, Instant than) {
     std::vector<Item> items;
     for (auto at = kept_.begin(); at != kept_.end();) {
         const auto next = std::next(at);
-        if (at->second.to == lost) items.push_back(remove(at));
+        if (at->second.to == holder && at->second.since < than) items.push_back(remove(at));
         at = next;
     }
     return items;

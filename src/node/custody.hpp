@@ -33,8 +33,8 @@ public:
     [[nodiscard]] std::vector<scheduler::Item> keep(const NodeId& to, scheduler::Item item, Instant now);
     /// `by` says that this need not be kept. Nothing: it is not kept, or for somebody else.
     [[nodiscard]] std::optional<scheduler::Item> release(const NodeId& by, uint64_t number);
-    /// All that is kept for a node that is lost, oldest first.
-    [[nodiscard]] std::vector<scheduler::Item> take(const NodeId& lost);
+    /// All that is kept for this node and was accepted before `than`, oldest first.
+    [[nodiscard]] std::vector<scheduler::Item> take(const NodeId& holder, Instant than = never);
     /// Since when `holder` holds what is kept for it longest, of those frames that `counts`; nothing: it holds none.
     template <class Counts>  ///< (const Item&) -> bool
     [[nodiscard]] std::optional<Instant> oldest(const NodeId& holder, Counts counts) const {

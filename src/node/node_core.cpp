@@ -105,6 +105,7 @@ void NodeCore::members_changed() {
         // Who is out of view, or left and finishes what it has, goes on working while its connection stands.
         if (link != links_.end() && !restarted && (left || died.count(id) == 0)) continue;
         if (link != links_.end()) take_back(link->second);
+        releases_.forget(id);
         recall(id);
         lost |= restarted || died.count(id) != 0;
     }
@@ -118,10 +119,9 @@ void NodeCore::take_back(Link& link) {
     for (auto item = items.rbegin(); item != items.rend(); ++item) requeue(std::move(*item));
 }
 
-/// What the lost node had accepted goes on from here, the oldest first.
-void NodeCore::recall(const NodeId& lost) {
-    releases_.forget(lost);
-    auto items = custody_.take(lost);
+/// What this node had accepted before `than` goes on from here, the oldest first.
+void NodeCore::recall(const NodeId& holder, Instant than) {
+    auto items = custody_.take(holder, than);
     for (auto item = items.rbegin(); item != items.rend(); ++item) {
         if (queues_.full() && !queues_.find(item->frame.source)) {
             let_go(*item);
@@ -220,7 +220,10 @@ void NodeCore::link_lost(const NodeId& peer) {
     links_.erase(it);
     view_dirty_ = true;
     take_back(link);
-    if (!ring_.is_member(peer)) recall(peer);
+    if (!ring_.is_member(peer)) {
+        releases_.forget(peer);
+        recall(peer);
+    }
 }
 
 void NodeCore::handle(const ev::Received& e) {

@@ -93,7 +93,7 @@ private:
     void release(const FrameId& frame, const scheduler::Keeper& keeper);
     void link_lost(const NodeId& peer);
     void take_back(Link& link);
-    void recall(const NodeId& lost);
+    void recall(const NodeId& holder, Instant than = never);
     void members_changed();
     void arm_ring();
     // scheduling (node_schedule.cpp)

@@ -26,6 +26,8 @@ void NodeCore::watch_neighbours() {
         const auto counts = [&](const Item& item) { return ring_.is_member(item.frame.source.node); };
         link.progress().look(custody_.oldest(peer, counts), now_);
         turned(peer, link, before);
+        if (before == Progress::Pace::stuck && link.progress().pace() == before)
+            recall(peer, now_ - link.progress().stuck_after());
     }
 }
 
@@ -111,10 +113,8 @@ NodeId NodeCore::probe_or(const NodeId& next, const SourceId& source) {
     const auto& members = ring_.members();
     for (size_t i = 1; i < members.size() && members[i].id != next; ++i) {
         const auto link = links_.find(members[i].id);
-        if (link == links_.end() || !link->second.progress().wants_probe(now_) || !link->second.has_credit(source))
-            continue;
-        link->second.progress().on_probe(now_);
-        return members[i].id;
+        if (link != links_.end() && link->second.progress().wants_probe(now_) && link->second.has_credit(source))
+            return members[i].id;
     }
     return next;
 }
@@ -135,7 +135,6 @@ bool NodeCore::probe_one() {
         for (size_t queue = 0; r.credit && queue < board.queues; ++queue) {
             if (r.here[queue] == 0 || (r.ends & scheduler::bit(queue)) != 0 || next_for(r.source.node) != way_)
                 continue;
-            link->progress().on_probe(now_);
             start_hop({row, queue, std::nullopt});
             return true;
         }

@@ -294,7 +294,10 @@ void NodeCore::send_work(Item item, const NodeId& to) {
     if (policy_->uses_workers()) given_[item.frame] = to;
     Link& link = links_.at(to);
     work.seq = link.send(std::move(item), bytes, now_);
-    if (policy_->uses_cuts()) link.progress().on_sent(work.seq, bytes, now_);
+    if (policy_->uses_cuts()) {
+        if (link.progress().wants_probe(now_)) link.progress().on_probe(now_);
+        link.progress().on_sent(work.seq, bytes, now_);
+    }
     if (to == next_for(work.frame.source.node)) {
         ++lengths.next[queues_.board().costs.class_of(work.layer)];
         lengths.credit = link.has_credit(work.frame.source);

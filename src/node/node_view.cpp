@@ -104,7 +104,10 @@ void NodeCore::refresh_view() {
 
 void NodeCore::refresh_link() {
     const Link* link = next_link();
-    queues_.board().link = link != nullptr && link->free_at(ring_.round_trip(*way_)) <= now_;
+    // Nobody gets on, not even this one: what it accepts it only holds.
+    const bool stuck = link != nullptr && link->progress().pace() == Progress::Pace::stuck;
+    queues_.board().link = link != nullptr && link->free_at(ring_.round_trip(*way_)) <= now_ &&
+                           (!stuck || link->progress().wants_probe(now_));
 }
 
 void NodeCore::refresh_costs() {

@@ -92,9 +92,7 @@ void Progress::look(std::optional<Instant> oldest, Instant now) {
             if (pace_ == Pace::well) turn(Pace::held_up, now);
         }
     }
-    if (pace_ == Pace::well && oldest &&
-        now - std::max(*oldest, released_) > std::max(stuck_least, patience * held_.most()))
-        turn(Pace::stuck, now);
+    if (pace_ == Pace::well && oldest && now - std::max(*oldest, released_) > stuck_after()) turn(Pace::stuck, now);
 }
 
 double Progress::bytes_per_s() const {

@@ -5,19 +5,21 @@
 //             usual delay, and for held_up_least; until that message is receipted
 //   slow      so much slower than usually was the link for the last few messages; until one shows half that speed
 //   stuck     what it has accepted is neither passed on nor finished for `patience` times what that took lately, and
-//             for stuck_least; until anything of it is
+//             for stuck_least; until anything of it is. What it is given meanwhile, as probes or because there is no
+//             other way, is queued again after the same time
 //
 // *Routed around* (NodeCore::choose_way). Who does not get on is passed over: work goes to the next member in ring
 // order that does, nothing goes to this one but probes, and the ring keeps it, for it may live. What it has no receipt
 // for is queued again, once it is stuck also what it had accepted: a false alarm costs these frames' way once more, and
 // what comes late from it is known by `attempt` and by what was seen. If nobody gets on, the successor is used as ever
-// and has what it was sent. A slow one is used again as well if the one used instead is hardly faster: then the network
-// became slow, not this neighbour. Nothing may be worth sending over a link that was found slow, so nothing would show
-// that it is fast again: probes go over it as well.
+// and has what it was sent; while it is stuck it gets no more than probes. A slow one is used again as well if the one
+// used instead is hardly faster: then the network became slow, not this neighbour. Nothing may be worth sending over a
+// link that was found slow, so nothing would show that it is fast again: probes go over it as well.
 //
 // Pure; one neighbour and one connection; one owner, one thread. Bounded: messages_max messages, `window` speeds.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 #include <utility>
@@ -72,6 +74,8 @@ public:
     void accept_speed();
     /// If the speed changed at one blow, so that what was learned before says nothing; told once.
     [[nodiscard]] std::optional<double> take_new_speed() { return std::exchange(new_speed_, std::nullopt); }
+    /// Who holds something for longer, and lets go of nothing meanwhile, is stuck.
+    [[nodiscard]] Usec stuck_after() const { return std::max(stuck_least, patience * held_.most()); }
     /// How long the oldest message waits for its receipt.
     [[nodiscard]] Usec waits(Instant now) const;
 

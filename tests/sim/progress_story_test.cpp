@@ -28,8 +28,9 @@ struct Five {
     Simulation sim;
     double mbit_per_s;
 
-    explicit Five(double mbit_per_s = 100, double rate = 50, PolicyKind policy = PolicyKind::layered, uint64_t seed = 1)
-        : sim(seed, profile(), {mbit_per_s * mbit, 500us}, {50, false}), mbit_per_s(mbit_per_s) {
+    explicit Five(double mbit_per_s_ = 100, double rate = 50, PolicyKind policy = PolicyKind::layered,
+                  uint64_t seed = 1)
+        : sim(seed, profile(), {mbit_per_s_ * mbit, 500us}, {50, false}), mbit_per_s(mbit_per_s_) {
         for (size_t i = 0; i < nodes; ++i) {
             NodeModel node;
             node.name = std::string(1, static_cast<char>('a' + i));

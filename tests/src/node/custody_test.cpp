@@ -124,10 +124,12 @@ TEST_CASE("whatever happens, custody holds what it should, in order, within its 
                 RC_ASSERT(custody.release(node_id(node), at->number).has_value() == right);
                 if (right) expected.erase(at);
             } else if (what % 8 == 6) {
+                const int than = now - size % 10;
+                const auto goes = [&](const Expected& each) { return each.to == node && each.at < than; };
                 for (const auto& each : expected)
-                    if (each.to == node) should_go.push_back(each.number);
-                std::erase_if(expected, [&](const Expected& each) { return each.to == node; });
-                gone = numbers(custody.take(node_id(node)));
+                    if (goes(each)) should_go.push_back(each.number);
+                std::erase_if(expected, goes);
+                gone = numbers(custody.take(node_id(node), at_ms(than)));
             } else if (what % 8 == 7) {
                 const int than = now - size % 10;
                 for (; !expected.empty() && expected.front().at < than; expected.pop_front())

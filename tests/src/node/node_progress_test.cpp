@@ -25,7 +25,8 @@ struct Way : Chain {
     }
     /// Receipts of everything sent there so far; the last took so long for its bytes.
     void receipt(uint8_t from, double span_ms = 0, std::vector<uint64_t> released = {}) {
-        const std::vector<msg::Credit> credits{{source_of(far_source), 1000}, {source_of(before), 1000}};
+        const std::vector<msg::Credit> credits{
+            {source_of(far_source), 1000}, {source_of(before), 1000}, {source_of(after), 1000}};
         say(from, msg::Ack{works(from).size(), 0, Usec{0}, from_ms(span_ms), true, credits, std::move(released)});
     }
     [[nodiscard]] bool goes_to(uint8_t id) const { return core->next_hop() == node_id(id); }
@@ -148,6 +149,43 @@ TEST_CASE("who accepts and passes nothing on is stuck: what it has is done elsew
         world.receipt(after, 0, {world.works(after).back().custody});
     }
     CHECK(world.goes_to(after));
+}
+
+TEST_CASE("the only neighbour is stuck: it gets a probe now and then, and what it holds of them is queued again") {
+    Way relay;
+    relay.config.profile = ModelProfile{};  // so it can do nothing with a frame but pass it on
+    relay.begin();
+    relay.peer_up(after);
+    const auto give = [&](uint64_t k) {
+        relay.say(after, relay.work(after, k, ++relay.sent[after], 0), {relay.tensor(1000)});
+    };
+    for (uint64_t k = 0; k < 3; ++k) {
+        give(k);
+        relay.receipt(after);
+    }
+    REQUIRE(relay.works(after).size() == 3);
+    relay.wait(6100);
+    REQUIRE(relay.core->link(node_id(after))->progress().pace() == Progress::Pace::stuck);
+    CHECK(relay.core->counters().custody_returned == 3);
+    CHECK(relay.goes_to(after));
+    CHECK(relay.works(after).size() == 3);
+    CHECK(relay.kept() == 0);
+
+    relay.wait(1000);
+    CHECK(relay.works(after).size() == 4);
+    relay.receipt(after);
+    relay.wait(6000);
+    CHECK(relay.works(after).size() == 5);  // after 2 s, and nothing more before there is a receipt
+    relay.receipt(after);
+    CHECK(relay.works(after).size() == 6);
+    CHECK(relay.core->counters().custody_returned == 3);
+    relay.wait(200);
+    CHECK(relay.core->counters().custody_returned == 4);
+    CHECK(relay.core->counters().stalls == 1);
+
+    relay.receipt(after, 0, {relay.works(after).back().custody});
+    CHECK(relay.logged("gets on again"));
+    CHECK(relay.works(after).size() == 7);
 }
 
 TEST_CASE("a frame that waits for its source to say something makes nobody stuck while that source is away") {
