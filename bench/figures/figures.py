@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import disturbance
 import page
 import plan
 import results
@@ -74,6 +75,9 @@ def options_of(words):
     parser.add_argument("--scale", type=part_of, metavar="PART",
                         help="part of Figure 3's 2500 and 7500 images (default: "
                         + ", ".join(f"{part} {compute}" for compute, part in plan.PART.items()) + ")")
+    parser.add_argument("--tries", type=int, choices=range(1, 10), default=disturbance.TRIES, metavar="N",
+                        help="how often an experiment is measured at most while the host takes away more than 2 %% of "
+                        "the processors' time (1 to 9, default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="measure anew what is there")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and their expected time, and end")
     parser.add_argument("--report", action="store_true", help="run nothing, write docs/results.md from what is there")
@@ -120,7 +124,7 @@ def measure(options, runs):
     provide_models(wanted)
     if os.geteuid() != 0:
         say("not root: devices share this machine's loopback, links are not shaped")
-    return Runner(options.eddy.resolve(), ROOT, options.out.resolve()).all(wanted)
+    return Runner(options.eddy.resolve(), ROOT, options.out.resolve(), options.tries).all(wanted)
 
 
 def plot(options, compute, group, files):

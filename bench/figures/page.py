@@ -5,6 +5,7 @@ import datetime
 import re
 from pathlib import Path
 
+import disturbance
 import tables
 from goals import percent, ratio, times
 
@@ -43,6 +44,10 @@ def machines(results):
     return "; ".join(found) or UNMEASURED
 
 
+def stolen(results):
+    return disturbance.told([told["stolen_fraction"] for _, told in results.all() if "stolen_fraction" in told])
+
+
 def commands(results):
     return "```\n" + "\n".join(results.commands) + "\n```" if results.commands else UNMEASURED
 
@@ -75,7 +80,8 @@ BLOCKS = {
     "makespans": tables.makespans, "saved-against-local": lambda results: tables.saved_against(results, "local"),
     "saved-against-ar-mdi": lambda results: tables.saved_against(results, "ar-mdi"), "prediction": tables.prediction,
     "defer": tables.defer, "cluster": tables.cluster, "lost": tables.lost, "devices": tables.devices,
-    "links": tables.links, "runs": tables.runs, "date": dates, "machine": machines, "commands": commands,
+    "links": tables.links, "runs": tables.runs, "date": dates, "machine": machines, "stolen": stolen,
+    "commands": commands,
 }
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 
 import results
+from disturbance import least_disturbed
 
 CLEAN_UP_S = 120  # what an interrupted lab may take to remove what it made
 PR_SET_PDEATHSIG = 1
@@ -74,8 +75,8 @@ def put_away(path):
 
 
 class Runner:
-    def __init__(self, eddy, root, out):
-        self.eddy, self.root, self.out = eddy, root, out
+    def __init__(self, eddy, root, out, tries):
+        self.eddy, self.root, self.out, self.tries = eddy, root, out, tries
 
     def all(self, runs):
         """The experiments that failed."""
@@ -99,16 +100,23 @@ class Runner:
         put_away(path)
         part, log = path.with_suffix(".json.part"), path.with_suffix(".log")
         log.unlink(missing_ok=True)
-        code, told, begun_s = 0, [], time.monotonic()
-        for _ in range(run.repeats):
+        code, told, problem, begun_s = 0, [], None, time.monotonic()
+
+        def measure():
+            nonlocal code, problem
             ended = self.call(run, part, log, lambda: pace.rest_s(time.monotonic() - begun_s))
-            try:
-                told += results.read(part, run.policies)
-            except results.Unusable as error:
-                last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
-                self.note_failure(path, f"exit code {ended}, no figures" + (f": {last[-1].strip()}" if last else ""))
-                return "\n  ".join([f"exit code {ended}, no figures: {error}", *last, f"all it said: {log}"])
             code = code or ended
+            try:
+                return results.read(part, run.policies)
+            except results.Unusable as error:
+                problem = ended, error
+                return None
+
+        for _ in range(run.repeats):
+            figures, stolen = least_disturbed(measure, self.tries, say)
+            if figures is None:
+                return self.no_figures(path, log, *problem)
+            told += [{**one, "stolen_fraction": stolen} for one in figures]
         if code != 0:
             self.note_failure(path, f"exit code {code}; its figures are kept")
         part.write_text(json.dumps(told), encoding="utf-8")
@@ -116,6 +124,11 @@ class Runner:
         part.replace(path)
         path.with_suffix(".command").write_text(command_of(run) + "\n", encoding="utf-8")
         return None if code == 0 else f"exit code {code}; its figures are kept, what it said is in {log}"
+
+    def no_figures(self, path, log, code, error):
+        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+        self.note_failure(path, f"exit code {code}, no figures" + (f": {last[-1].strip()}" if last else ""))
+        return "\n  ".join([f"exit code {code}, no figures: {error}", *last, f"all it said: {log}"])
 
     def call(self, run, figures, log, rest_s):
         """The lab's exit code."""
