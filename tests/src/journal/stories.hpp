@@ -21,15 +21,15 @@ inline std::string bytes_of(const std::vector<Entry>& entries) {
     return bytes;
 }
 
-struct Recovered {
+struct ReadBack {
     Books books;
     std::vector<Entry> entries;
     Read read;
     uint64_t contradictions = 0;
 };
 
-inline Recovered recovered(const std::string& bytes) {
-    Recovered made;
+inline ReadBack recovered(const std::string& bytes) {
+    ReadBack made;
     made.read = read(bytes, [&](const Entry& entry) {
         made.entries.push_back(entry);
         made.contradictions += made.books.apply(entry) ? 0 : 1;
