@@ -13,17 +13,14 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/sanitizers.hpp"
+
 using namespace eddy;
 using namespace eddy::sim;
 using namespace std::chrono_literals;
 
 namespace {
-// Sanitizers make it ten times slower; they look for other things, and need no more runs for them.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr uint64_t seeds = 15, calm_seeds = 5;
-#else
-constexpr uint64_t seeds = 200, calm_seeds = 40;
-#endif
+constexpr uint64_t seeds = test::times(200, 15), calm_seeds = test::times(40, 5);
 
 /// A core that finds its own state broken aborts; then people want to know in which run.
 std::array<char, 64> at_seed;

@@ -4,6 +4,7 @@
 
 #include "sim/experiment_run.hpp"
 #include "tests/planner/clusters.hpp"
+#include "tests/support/sanitizers.hpp"
 
 using namespace eddy;
 using namespace eddy::sim;
@@ -31,7 +32,7 @@ Case overloaded_case(uint64_t seed) {
 
 TEST_CASE("what any policy serves of random experiments is within what the planner finds possible") {
     double best = 0;
-    for (uint64_t seed = 1; seed <= 10; ++seed) {
+    for (uint64_t seed = 1; seed <= times(10U, 3U); ++seed) {
         const Case made = overloaded_case(seed);
         for (const PolicyKind policy : runnable_policies()) {
             CAPTURE(seed);

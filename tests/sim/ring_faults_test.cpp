@@ -10,18 +10,14 @@
 #include <doctest/doctest.h>
 
 #include "sim/scenario_parser.hpp"
+#include "tests/support/sanitizers.hpp"
 
 using namespace eddy;
 using namespace eddy::sim;
 using namespace std::chrono_literals;
 
 namespace {
-// Sanitizers make it ten times slower; they look for other things, and need no more runs for them.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr uint64_t seeds = 200;
-#else
-constexpr uint64_t seeds = 2000;
-#endif
+constexpr uint64_t seeds = test::times(2000, 100);
 }  // namespace
 
 TEST_CASE("2000 seeds, at least 120 s and 20 faults each, have no finding") {

@@ -9,6 +9,7 @@
 #include "eddy/random.hpp"
 #include "scheduler/cuts.hpp"
 #include "sim/simulation.hpp"
+#include "tests/support/sanitizers.hpp"
 
 using namespace eddy;
 using namespace eddy::sim;
@@ -156,7 +157,7 @@ TEST_CASE(
     "in random clusters under any policy each frame is worked on once, settles once, and queues keep their bounds") {
     uint64_t cut_changes = 0;
     uint64_t away = 0;
-    for (uint64_t seed = 1; seed <= 80; ++seed)
+    for (uint64_t seed = 1; seed <= test::times(80U, 15U); ++seed)
         for (const PolicyKind policy : policies) {
             CAPTURE(seed);
             CAPTURE(static_cast<int>(policy));
@@ -204,12 +205,12 @@ TEST_CASE(
             away += ring.sum([](const SourceTally& t) { return t.completed - t.local; });
         }
     // Or it would say little.
-    CHECK(cut_changes > 10);
-    CHECK(away > 2000);
+    CHECK(cut_changes > test::times(10U, 1U));
+    CHECK(away > test::times(2000U, 300U));
 }
 
 TEST_CASE("a ring of sources with all buffers full goes on: every frame is completed, at its first attempt") {
-    for (uint64_t seed = 1; seed <= 15; ++seed)
+    for (uint64_t seed = 1; seed <= test::times(15U, 4U); ++seed)
         for (const PolicyKind policy : policies) {
             CAPTURE(seed);
             CAPTURE(static_cast<int>(policy));
