@@ -53,8 +53,8 @@ public:
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
-    /// In queues, on lanes, without receipt, or as a result without acknowledgement; what is only in custody not.
-    [[nodiscard]] std::set<FrameId> frames_here() const;
+    /// In queues, on lanes, and_without_receipt, or as a result without acknowledgement; what is only in custody not.
+    [[nodiscard]] std::set<FrameId> frames_here(bool and_without_receipt = true) const;
 
     void check_invariants() const;
 

@@ -116,12 +116,13 @@ void NodeCore::retry(const FrameId& frame, const std::string& reason) {
     if (std::find(again.begin(), again.end(), frame.k) == again.end()) again.push_back(frame.k);
 }
 
-std::set<FrameId> NodeCore::frames_here() const {
+std::set<FrameId> NodeCore::frames_here(bool and_without_receipt) const {
     std::set<FrameId> here;
     queues_.each([&](size_t, size_t, const Item& item) { here.insert(item.frame); });
     for (const auto& [job, running] : lanes_) here.insert(running.item.frame);
     for (const auto& [peer, link] : links_)
-        for (const auto& [seq, item] : link.unacknowledged()) here.insert(item.frame);
+        for (const auto& [seq, item] : link.unacknowledged())
+            if (and_without_receipt) here.insert(item.frame);
     for (const auto& [frame, finished] : unacknowledged_results_) here.insert(frame);
     return here;
 }

@@ -32,7 +32,7 @@ bool NodeCore::stale(const msg::Work& work) {
     } else if (work.frame.source.node == config_.self.id) {
         return true;  // of an earlier life of this node
     }
-    return !taken_.take(work, [&] { return frames_here().count(work.frame) != 0; });
+    return !taken_.take(work, [&](bool may_be_back) { return frames_here(!may_be_back).count(work.frame) != 0; });
 }
 
 void NodeCore::receive(const ev::Received& e, const msg::Work& work) {

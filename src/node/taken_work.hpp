@@ -1,6 +1,7 @@
 // Work this node has taken, so that nothing is taken twice. Once a node has taken a frame it answers for it: what comes
 // later and is not further is a copy, of somebody who did not hear in time that the frame went on. But what went on
-// from here and has come back, round a ring that changes, is no copy: those it came by rely on this node.
+// from here and has come back, round a ring that changes, is no copy: those it came by rely on this node. It left with
+// one hop more than it came with, so with two more it may be back, though its receipt is still out.
 //
 // Bounded; the oldest is forgotten. Pure; owned by NodeCore.
 #pragma once
@@ -22,15 +23,17 @@ public:
         scheduler::Keeper again;       ///< who keeps it besides, having sent it once more
     };
 
-    /// False: it is a copy. `is_here` is called only if it may be; whether the frame is still at this node.
-    template <class IsHere>
+    /// False: it is a copy. `is_here` is called only if it may be; whether the frame is still at this node, not
+    /// counting what has no receipt if it may be back.
+    template <class IsHere>  ///< (bool may_be_back) -> bool
     bool take(const msg::Work& work, IsHere is_here) {
         const auto [at, first] = taken_.try_emplace(work.frame);
         Taken& taken = at->second;
         const bool same = work.attempt == taken.attempt && work.layer == taken.layer;
         const bool further =
             work.attempt > taken.attempt || (work.attempt == taken.attempt && work.layer > taken.layer);
-        if (!further && !(same && work.hops > taken.hops && !is_here())) return false;
+        const bool may_be_back = work.hops >= taken.hops + 2;
+        if (!further && !(same && work.hops > taken.hops && !is_here(may_be_back))) return false;
         taken.attempt = work.attempt;
         taken.layer = work.layer;
         taken.hops = work.hops;

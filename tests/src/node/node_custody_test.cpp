@@ -157,7 +157,13 @@ TEST_CASE("a frame that went on from here and comes back is taken: those it came
         world.tick(50);
     };
     bool taken = false;
-    SUBCASE("it has not gone on: whoever has it this far has a copy") { come_back(3); }
+    SUBCASE("it has no receipt, and is not back: whoever has it this far has a copy") { come_back(2); }
+    SUBCASE("it is back before its receipt, which comes with word that it need not be kept") {
+        come_back(3);
+        world.accept({world.works().front().custody});
+        world.tick(50);
+        taken = true;
+    }
     SUBCASE("it has not been anywhere since") {
         world.accept();
         come_back(1);

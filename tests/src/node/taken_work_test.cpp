@@ -21,8 +21,9 @@ msg::Work work(uint64_t k, uint32_t attempt, uint16_t layer, uint8_t hops = 1) {
     return made;
 }
 
-const auto here = [] { return true; };
-const auto gone = [] { return false; };
+const auto here = [](bool) { return true; };
+const auto gone = [](bool) { return false; };
+const auto without_receipt = [](bool may_be_back) { return !may_be_back; };
 
 }  // namespace
 
@@ -50,6 +51,13 @@ TEST_CASE("what went on from here and came back by a longer way is no copy; what
     CHECK_FALSE(taken.take(work(1, 1, 4, 3), here));
     CHECK(taken.take(work(1, 1, 4, 3), gone));
     CHECK_FALSE(taken.take(work(1, 1, 4, 3), gone));
+}
+
+TEST_CASE("what has no receipt may be back if it comes with two hops more, and not with one") {
+    TakenWork taken;
+    CHECK(taken.take(work(1, 1, 4, 1), here));
+    CHECK_FALSE(taken.take(work(1, 1, 4, 2), without_receipt));
+    CHECK(taken.take(work(1, 1, 4, 3), without_receipt));
 }
 
 TEST_CASE("so many frames are known and no more: the oldest is forgotten") {
