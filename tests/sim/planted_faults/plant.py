@@ -42,8 +42,9 @@ BUGS = {
                           "auto receipt = ack.seq % 64 == 0 ? Link::Receipt{} : link.on_ack(ack);"),
     # Work that comes again is taken again.
     "work_taken_twice": ("src/node/node_messages.cpp",
-                         "return !taken_.take(work, [&] { return frames_here().count(work.frame) != 0; });",
-                         "(void)taken_.take(work, [] { return false; });\n"
+                         "return !taken_.take(work, [&](bool may_be_back) "
+                         "{ return frames_here(!may_be_back).count(work.frame) != 0; });",
+                         "(void)taken_.take(work, [](bool) { return false; });\n"
                          "    return work.attempt < taken_.newest_attempt(work.frame);"),
     # A frame's second result is delivered as its first was.
     "result_accepted_twice": ("src/node/node_messages.cpp",
