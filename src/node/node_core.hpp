@@ -144,8 +144,8 @@ private:
     bool accept_slow(const NodeId& instead);
     [[nodiscard]] bool passes(const NodeId& source) const;
     [[nodiscard]] NodeId next_for(const NodeId& source) const;
-    [[nodiscard]] NodeId probe_or(const NodeId& next, const SourceId& source);
     bool probe_one();
+    bool probe(const NodeId& member, const Link& link);
     void watch_lanes();
     void stood_still();
     [[nodiscard]] double stretch_of(const Running& running) const;

@@ -14,6 +14,15 @@ constexpr double worth_a_way_around = 0.5;
 constexpr double stretch_least = 4;
 constexpr double stretch_most = 1e4;
 constexpr Usec overrun_least = from_ms(250);
+
+/// From the first member on, which is this node, the one comes before the other, or without that.
+bool lies_before(const std::vector<msg::Member>& members, const NodeId& one, const std::optional<NodeId>& other) {
+    for (size_t i = 1; i < members.size(); ++i) {
+        if (members[i].id == other) return false;
+        if (members[i].id == one) return true;
+    }
+    return false;
+}
 }  // namespace
 
 /// Only `layered` goes around anybody: the other policies are of the papers, whose frames pass everybody in turn, and
@@ -97,27 +106,11 @@ bool NodeCore::accept_slow(const NodeId& instead) {
 
 /// The next hop leads to this source, or past it.
 bool NodeCore::passes(const NodeId& source) const {
-    const auto& members = ring_.members();
-    for (size_t i = 1; i < members.size(); ++i) {
-        if (members[i].id == source) return true;
-        if (members[i].id == way_) return false;
-    }
-    return false;
+    return source == way_ || lies_before(ring_.members(), source, way_);
 }
 
 /// No frame goes past its own source.
 NodeId NodeCore::next_for(const NodeId& source) const { return passes(source) ? source : *way_; }
-
-/// Somebody who was passed over and may be tried again with a frame of this source; else `next`.
-NodeId NodeCore::probe_or(const NodeId& next, const SourceId& source) {
-    const auto& members = ring_.members();
-    for (size_t i = 1; i < members.size() && members[i].id != next; ++i) {
-        const auto link = links_.find(members[i].id);
-        if (link != links_.end() && link->second.progress().wants_probe(now_) && link->second.has_credit(source))
-            return members[i].id;
-    }
-    return next;
-}
 
 /// The process was stopped, or had no processor: neither neighbours nor lanes are to blame.
 void NodeCore::stood_still() {
@@ -125,17 +118,32 @@ void NodeCore::stood_still() {
     for (auto& [job, running] : lanes_) running.begun = now_;
 }
 
-/// A frame over a link that was found slow, whatever that is worth, to see whether it still is.
+/// A frame to somebody up to where the way leads who may be tried again, whatever that is worth: it would never come to
+/// be otherwise, where nothing is worth sending over a slow link, or nothing goes the way around.
 bool NodeCore::probe_one() {
-    Link* link = next_link();
+    const auto& members = ring_.members();
+    for (size_t i = 1; way_ && i < members.size(); ++i) {
+        const NodeId& member = members[i].id;
+        const auto link = links_.find(member);
+        if (link != links_.end() && link->second.progress().wants_probe(now_) &&
+            link->second.free_at(ring_.round_trip(member)) <= now_ && probe(member, link->second))
+            return true;
+        if (member == way_) break;
+    }
+    return false;
+}
+
+bool NodeCore::probe(const NodeId& member, const Link& link) {
+    const auto& members = ring_.members();
     const auto& board = queues_.board();
-    if (link == nullptr || !board.link || !link->progress().wants_probe(now_)) return false;
     for (size_t row = 0; row < board.rows.size(); ++row) {
         const auto& r = board.rows[row];
-        for (size_t queue = 0; r.credit && queue < board.queues; ++queue) {
-            if (r.here[queue] == 0 || (r.ends & scheduler::bit(queue)) != 0 || next_for(r.source.node) != way_)
-                continue;
-            start_hop({row, queue, std::nullopt});
+        if (!link.has_credit(r.source) || lies_before(members, r.source.node, member)) continue;
+        for (size_t queue = 0; queue < board.queues; ++queue) {
+            // What ends here only because its source is passed over need not end here if this one gets on.
+            const bool ends = (r.ends & scheduler::bit(queue)) != 0 && (member == way_ || !passes(r.source.node));
+            if (r.here[queue] == 0 || ends) continue;
+            start_hop({row, queue, member});
             return true;
         }
     }

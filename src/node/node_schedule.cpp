@@ -184,7 +184,7 @@ void NodeCore::start_hop(const scheduler::Hop& hop) {
     item->so_far.waiting += std::max(Usec{0}, now_ - item->since);
     item->since = now_;
     const SourceId source = item->frame.source;
-    send_work(std::move(*item), hop.to ? *hop.to : probe_or(next_for(source.node), source));
+    send_work(std::move(*item), hop.to ? *hop.to : next_for(source.node));
 }
 
 void NodeCore::start_job(Item item, uint16_t until) {

@@ -58,16 +58,20 @@ void Progress::on_receipt(uint64_t seq, Usec span, Instant now) {
             new_speed_ = speed;
             return;
         }
-        if (usual_.size() >= enough && last_.size() == lately && recent() < slow_below * usual()) turn(Pace::slow, now);
+        if (last_.size() == lately && looks_slow(recent(), last.bytes)) {
+            slow_bytes_ = last.bytes;
+            turn(Pace::slow, now);
+        }
         return;
     }
-    if (pace_ == Pace::slow && !(measured && speed >= well_above * usual())) {
+    if (pace_ == Pace::slow && !(measured && looks_well(speed))) {
         new_speed_ = recent();
         return;
     }
-    const bool slow = measured && usual_.size() >= enough && speed < slow_below * usual();
+    const bool slow = measured && looks_slow(speed, last.bytes);
     last_.clear();  // what was before the change says nothing any more
     if (measured) last_.push_back(speed);
+    if (slow) slow_bytes_ = last.bytes;
     turn(slow ? Pace::slow : Pace::well, now);
     if (bytes_per_s() > 0) new_speed_ = bytes_per_s();
 }
@@ -124,6 +128,16 @@ Usec Progress::should_take(uint64_t bytes) const {
     const double speed = usual();
     if (speed == 0) return unknown_takes;
     return from_seconds(static_cast<double>(bytes) / speed) + delay_.most();
+}
+
+bool Progress::looks_slow(double bytes_per_s, uint64_t bytes) const {
+    if (usual_.size() < enough || bytes_per_s <= 0 || bytes_per_s >= slow_below * usual()) return false;
+    return static_cast<double>(bytes) > bytes_per_s * to_seconds(slow_least);
+}
+
+bool Progress::looks_well(double bytes_per_s) const {
+    return bytes_per_s >= well_above * usual() ||
+           static_cast<double>(slow_bytes_) <= bytes_per_s * to_seconds(slow_least);
 }
 
 double Progress::usual() const { return median(usual_); }

@@ -3,7 +3,8 @@
 //
 //   held up   a message is without receipt for `patience` times what it should take by the link's usual speed and the
 //             usual delay, and for held_up_least; until that message is receipted
-//   slow      so much slower than usually was the link for the last few messages; until one shows half that speed
+//   slow      so much slower than usually was the link for the last few messages, and by what is worth a way around;
+//             until one shows half that speed
 //   stuck     what it has accepted is neither passed on nor finished for `patience` times what that took lately, and
 //             for stuck_least; until anything of it is. What it is given meanwhile, as probes or because there is no
 //             other way, is queued again after the same time
@@ -48,6 +49,9 @@ public:
     /// Above what a frame may rest behind others that are served (scheduler/policy.hpp).
     static constexpr Usec stuck_least = std::chrono::seconds(6);
     static constexpr Usec unknown_takes = from_ms(1000);  ///< what a message should take while no speed is known
+    /// A message that takes no longer than this on the link is not slow, whatever is usual: on fast links a receiver
+    /// that waits for its processor looks like that.
+    static constexpr Usec slow_least = from_ms(25);
     static constexpr Usec probe_first = std::chrono::seconds(1);
     static constexpr Usec probe_most = std::chrono::seconds(8);
 
@@ -95,6 +99,8 @@ private:
     [[nodiscard]] Usec should_take(uint64_t bytes) const;
     [[nodiscard]] double usual() const;
     [[nodiscard]] double recent() const;
+    [[nodiscard]] bool looks_slow(double bytes_per_s, uint64_t bytes) const;
+    [[nodiscard]] bool looks_well(double bytes_per_s) const;
     void add_speed(double bytes_per_s);
     void turn(Pace pace, Instant now);
 
@@ -106,9 +112,10 @@ private:
     std::deque<double> last_;   ///< speeds; at most `lately`
     double former_ = 0;         ///< usual before a slow one was accepted; 0: none was
     std::optional<double> new_speed_;
-    double at_most_ = 0;  ///< speed, by the wait for a receipt; 0: says nothing
-    Smoothed held_;       ///< of what was released
-    Instant released_{};  ///< last
+    uint64_t slow_bytes_ = 0;  ///< of the message that showed how slow it is
+    double at_most_ = 0;       ///< speed, by the wait for a receipt; 0: says nothing
+    Smoothed held_;            ///< of what was released
+    Instant released_{};       ///< last
     Instant probe_at_{};
     Usec probe_pause_ = probe_first;
 };

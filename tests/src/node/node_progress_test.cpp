@@ -188,6 +188,49 @@ TEST_CASE("the only neighbour is stuck: it gets a probe now and then, and what i
     CHECK(relay.works(after).size() == 7);
 }
 
+TEST_CASE("who was passed over is probed although nothing goes the way around: it leads to the frames' source") {
+    Way world;
+    world.config.profile.layers[1].frontier_bytes = 100'000;  // less says nothing about speed
+    world.begin();
+    for (const uint8_t id : {after, far_source}) world.peer_up(id);
+    for (uint64_t k = 0; k < 8; ++k) {
+        world.give(k, far_source);
+        world.receipt(after, k < 6 ? 1 : 100);
+    }
+    REQUIRE(world.core->link(node_id(after))->progress().pace() == Progress::Pace::slow);
+    REQUIRE(world.goes_to(far_source));
+    const size_t sent = world.works(after).size();
+    world.give(20, far_source, 1, false);  // for the lane
+    world.give(21, far_source, 1, false);
+    CHECK(world.works(after).size() == sent);
+    world.wait(1000);
+    REQUIRE(world.works(after).size() == sent + 1);
+    CHECK(world.works(far_source).empty());
+    world.receipt(after, 1);
+    CHECK(world.goes_to(after));
+}
+
+TEST_CASE("a probe does not lead a frame past its own source either") {
+    Way world;
+    world.config.profile.layers[1].frontier_bytes = 100'000;
+    world.join();
+    world.hold_up();
+    for (uint64_t k = 10; k < 18; ++k) {
+        world.receipt(next_but_one, k < 16 ? 1 : 100);
+        world.give(k);
+    }
+    world.receipt(next_but_one, 100);
+    REQUIRE(world.core->link(node_id(next_but_one))->progress().pace() == Progress::Pace::slow);
+    REQUIRE(world.goes_to(far_source));
+    const size_t sent = world.works(next_but_one).size();
+    world.give(20, before, 1, false, after);  // for the lane
+    world.give(21, before, 1, false, after);
+    world.wait(1500);
+    CHECK(world.works(next_but_one).size() == sent);
+    world.give(22, before, 1, false);
+    CHECK(world.works(next_but_one).size() == sent + 1);
+}
+
 TEST_CASE("a frame that waits for its source to say something makes nobody stuck while that source is away") {
     Way world(0, PolicyKind::layered);
     world.join();

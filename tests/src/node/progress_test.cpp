@@ -121,24 +121,43 @@ TEST_CASE(
     "a link is slow after two of three messages at less than a quarter of the usual speed, and well after one at "
     "half") {
     Receiver to;
-    to.messages(10, 10);
-    to.messages(20, 39);
+    to.messages(10, 20);
+    to.messages(20, 79);
     CHECK(to.progress.well());
     to = {};
-    to.messages(10, 10);
-    to.message(41);
+    to.messages(10, 20);
+    to.message(81);
     CHECK(to.progress.well());
-    to.message(10);
+    to.message(20);
     CHECK(to.progress.well());
-    to.message(41);
+    to.message(81);
     CHECK(to.progress.pace() == Pace::slow);
-    to.messages(5, 21);
+    to.messages(5, 41);
     CHECK(to.progress.pace() == Pace::slow);
     to.message(1, 2, 1000);  // too small to say anything
     CHECK(to.progress.pace() == Pace::slow);
-    to.message(19);
+    to.message(39);
     CHECK(to.progress.well());
-    CHECK(to.progress.bytes_per_s() == doctest::Approx(frame / 0.019));
+    CHECK(to.progress.bytes_per_s() == doctest::Approx(frame / 0.039));
+}
+
+TEST_CASE("a message that takes hardly any time is not slow, whatever is usual") {
+    Receiver to;
+    to.messages(10, 1);
+    to.messages(3, 24);
+    CHECK(to.progress.well());
+    to.messages(2, 26);
+    CHECK(to.progress.pace() == Pace::slow);
+    SUBCASE("neither is it once the link was found slow") {
+        to.message(24);
+        CHECK(to.progress.well());
+    }
+    SUBCASE("a small one must be as much faster as it is smaller") {
+        to.message(24, 2, frame / 4);
+        CHECK(to.progress.pace() == Pace::slow);
+        to.message(6, 2, frame / 4);
+        CHECK(to.progress.well());
+    }
 }
 
 TEST_CASE("what is usual is not unlearned while the link is slow, unless that is accepted") {
@@ -261,6 +280,8 @@ TEST_CASE("a receipt that shows a low speed takes the place of what the wait for
     to.receipt(100, 1);
     CHECK(to.progress.pace() == Pace::slow);
     CHECK(to.progress.bytes_per_s() == doctest::Approx(frame / 0.1));
+    to.message(35);
+    CHECK(to.progress.pace() == Pace::slow);
 }
 
 TEST_CASE("of very many messages without a receipt the oldest are forgotten") {
