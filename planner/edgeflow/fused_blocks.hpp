@@ -1,0 +1,37 @@
+// EdgeFlow with fused blocks: our planner. Where the paper solves one layer after the other, this one looks for blocks
+// of layers that are kept on one split, halo rows computed twice, with exchanges only between blocks; and judges whole
+// plans by their simulated latency, not layers by theirs. Seeds of a beam search (seeds.hpp) are improved by small
+// moves (moves.hpp) until none helps, then kicked at random and improved again.
+//
+// One device alone is always a candidate, so no plan is ever predicted to be slower than the fastest device.
+//
+// Pure: the same seed finds the same plan. Bounded by evaluations, not by a clock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "planner/edgeflow/evaluator.hpp"
+#include "planner/edgeflow/plan.hpp"
+
+namespace eddy::planner::edgeflow {
+
+struct FusedBlocksOptions {
+    uint64_t seed = 1;
+    uint32_t evaluations_max = 4000;
+    uint32_t beam = 8;
+    /// Go on from this plan, without a beam search: for planning again when speeds or links have changed a little.
+    std::optional<Plan> start;
+};
+
+struct Planned {
+    Plan plan;
+    double latency_us = 0;  ///< predicted
+    uint32_t evaluations = 0;
+};
+
+/// Exhausted: no plan fits the devices' memory. Invalid: `start` is no plan of this problem.
+[[nodiscard]] Result<Planned> plan_fused_blocks(const Problem& problem, const FusedBlocksOptions& options = {});
+
+}  // namespace eddy::planner::edgeflow
