@@ -1,4 +1,4 @@
-// Stretches of rows, and what part of a tensor or of an operator's work they are.
+// Stretches of rows.
 #pragma once
 
 #include <algorithm>
@@ -24,22 +24,6 @@ struct RowRange {
     if (a.empty()) return b;
     if (b.empty()) return a;
     return {std::min(a.begin, b.begin), std::max(a.end, b.end)};
-}
-
-/// What part of `all` rows these are, 0 … 1: the work of an operator, and so its time, goes by the output rows it makes
-/// (a partial sum's by the input rows it sums), the bytes of a tensor by its rows.
-[[nodiscard]] inline double row_fraction(RowRange rows, int64_t all) {
-    return all <= 0 ? 0 : static_cast<double>(rows.size()) / static_cast<double>(all);
-}
-
-/// That part of an amount (FLOPs, bytes) in whole numbers: the shares of the parts of a split add up to the amount.
-/// `rows` within `all`.
-[[nodiscard]] inline uint64_t row_share(uint64_t amount, RowRange rows, int64_t all) {
-    if (rows.empty() || !rows.within(all)) return 0;
-    const auto before = [&](int64_t row) {
-        return static_cast<unsigned __int128>(amount) * static_cast<uint64_t>(row) / static_cast<uint64_t>(all);
-    };
-    return static_cast<uint64_t>(before(rows.end) - before(rows.begin));
 }
 
 }  // namespace eddy::graph

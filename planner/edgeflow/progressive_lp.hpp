@@ -10,7 +10,7 @@
 // for a device without rows, so participants are chosen by leaving some out. Rounded plans are judged by the formula
 // above in whole rows, and the best iterate is kept.
 //
-// It is myopic: rows are moved for one layer that the next must move back (see docs). Kept as what others are compared
+// It is myopic: rows are moved for one layer that the next must move back. Kept as what others are compared
 // with. Pure.
 #pragma once
 

@@ -1,5 +1,5 @@
 // A plan as execution units: what each device computes, what each unit needs and from whom, and the messages in
-// between. This is what is simulated here, and what nodes are told to run.
+// between. This is what is simulated.
 //
 // Unit 0 is the capture: it makes the model's inputs at the source. The last unit is the result: it takes the model's
 // outputs to the source. A unit fires when all it needs is there; a device runs those that can fire in ascending order.

@@ -82,18 +82,6 @@ TEST_CASE("the same model can be planned for again with other speeds, links and 
     CHECK_FALSE(problem.with(parts.devices, parts.links, 2).ok());
 }
 
-TEST_CASE("the structure of plans follows from the model alone") {
-    NetBuilder net(8);
-    net.convolution(ValueId{0});
-    const auto structure = Problem::of_structure(net.graph(), 3, 2);
-    REQUIRE(structure.ok());
-    CHECK(structure->devices() == 3);
-    CHECK(structure->source() == 2);
-    Blocks blocks(*structure);
-    CHECK(check_plan(blocks, {{{0, 1, {0, 2, 4, 8}, false}}}).ok());
-    CHECK_FALSE(Problem::of_structure(net.graph(), 17, 0).ok());
-}
-
 TEST_CASE("problems that make no sense are refused with the reason") {
     NetBuilder net(8);
     net.convolution(ValueId{0});
