@@ -18,7 +18,7 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
-#include "eddy/random.hpp"
+#include "bench/models/measured.hpp"
 #include "eddy/real_clock.hpp"
 #include "models/torch/compile.hpp"
 
@@ -28,28 +28,6 @@ using namespace eddy::torch_exec;
 namespace {
 
 constexpr uint64_t cache_bytes_max = uint64_t{2} << 30;
-
-double median(std::vector<double> numbers) {
-    std::sort(numbers.begin(), numbers.end());
-    return numbers[numbers.size() / 2];
-}
-
-template <class T>
-T must(Result<T> result) {
-    if (!result) {
-        std::fprintf(stderr, "bench_executor: %s\n", result.error().message.c_str());
-        std::exit(1);
-    }
-    return *std::move(result);
-}
-
-HostTensor noise_frame(const Model& model) {
-    const graph::Value& value = model.graph().value(ValueId{0});
-    auto bytes = allocate_bytes(value.bytes);
-    Random random(1);
-    for (uint64_t i = 0; i < value.bytes; ++i) bytes.get()[i] = static_cast<std::byte>(random.below(256));
-    return {value.meta, {std::move(bytes), value.bytes}};
-}
 
 struct Pair {
     double ratio = 0;  ///< speed of the second relative to the first

@@ -12,8 +12,11 @@
 #include "eddy/model_card.hpp"
 #include "eddy/profile.hpp"
 #include "eddy/result.hpp"
+#include "eddy/row_profile.hpp"
 #include "eddy/tensor.hpp"
+#include "models/graph/block_rows.hpp"
 #include "models/graph/chain.hpp"
+#include "models/graph/graph.hpp"
 
 namespace eddy::engine {
 
@@ -26,7 +29,13 @@ struct ProfileOptions {
     LogFn log;                ///< may be empty
 };
 
-/// Runs layers on one compute lane. Used by one thread at a time.
+/// An execution unit over rows, compiled. Immutable; keeps the model alive.
+class RowUnit {
+public:
+    virtual ~RowUnit() = default;
+};
+
+/// Runs layers, and units over rows, on one compute lane. Used by one thread at a time.
 class Executor {
 public:
     virtual ~Executor() = default;
@@ -37,6 +46,9 @@ public:
     /// Layers [first, last). `inputs` is the frontier before `first`, in any order; meta.value says which is which (the
     /// frame, u8 [height, width, 3], is value 0). They are never altered. Gives the frontier after the run.
     virtual Result<std::vector<HostTensor>> run(uint32_t first, uint32_t last, std::span<const HostTensor> inputs) = 0;
+    /// `pieces`: rows of its inputs and partial sums of them, in any order, perhaps more than it needs (tensor_rows.hpp).
+    /// Gives what was wanted of the unit, one tensor a value, in that order.
+    virtual Result<std::vector<HostTensor>> run(const RowUnit& unit, std::span<const HostTensor> pieces) = 0;
 };
 
 /// What of a model is compiled, each unit once, within a bound of bytes. Shared by all lanes; thread-safe.
@@ -44,9 +56,16 @@ class Units {
 public:
     virtual ~Units() = default;
     virtual std::unique_ptr<Executor> executor(uint32_t threads) = 0;
+    /// What makes these rows of values out of what operators [first, last) read. Compiled anew, and not counted in the
+    /// bound: who asks for it reckons with it. Rows wanted of a pool's sum are those of its input.
+    virtual Result<std::shared_ptr<const RowUnit>> row_unit(uint32_t first, uint32_t last,
+                                                            std::span<const graph::ValueRows> wanted) = 0;
     /// The profile kept for this model, chain, device and thread count, or a fresh one that is kept from now on. A file
     /// that is corrupt or does not fit is measured anew and replaced; a folder that cannot be written is only logged.
     virtual Result<ModelProfile> load_or_measure_profile(const ProfileOptions& options) = 0;
+    /// What making some rows of each of graph::row_steps costs; on the calling thread, for about `seconds_max` and as
+    /// long as compiling takes. `cache_dir` is not used. Unsupported after Model::keep_only.
+    virtual Result<RowProfile> measure_row_profile(const ProfileOptions& options) = 0;
 };
 
 /// A model file, checked and cut into a chain. Immutable and thread-safe but for keep_only.
@@ -54,7 +73,11 @@ class Model {
 public:
     virtual ~Model() = default;
     [[nodiscard]] virtual const ModelCard& card() const = 0;
+    /// As imported; equal on every device. Value 0 is the frame.
+    [[nodiscard]] virtual const graph::ModelGraph& graph() const = 0;
     [[nodiscard]] virtual const graph::Chain& chain() const = 0;
+    /// SHA-256 of the file.
+    [[nodiscard]] virtual ContentHash model_hash() const = 0;
     /// SHA-256 of the chain's description, by which nodes know that they number layers alike.
     [[nodiscard]] virtual ContentHash chain_hash() const = 0;
     /// Without folder, for people.

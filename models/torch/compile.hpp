@@ -2,7 +2,9 @@
 // executor with a bare loop over the same graph.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <torch/csrc/jit/ir/ir.h>
 
@@ -18,6 +20,10 @@ Result<std::shared_ptr<torch::jit::Graph>> compile_graph(const ModelState& model
 /// Let tensors cross the graph's borders in oneDNN's layout: outputs that are so stay so, and inputs may be either.
 /// For units that run one after the other.
 void keep_layout(torch::jit::Graph& graph);
+
+/// As which inputs are laid out first thing, after keep_layout.
+enum class Layout : uint8_t { dense, onednn, channels_last };
+std::vector<Layout> liked_layouts(const torch::jit::Graph& graph);
 
 /// What the graph holds beyond the model's own weights.
 uint64_t compiled_bytes(const torch::jit::Graph& graph, const ModelState& model);

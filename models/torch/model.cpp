@@ -143,6 +143,7 @@ Result<std::shared_ptr<Model>> Model::load(const std::string& path, const LoadOp
     } catch (const std::exception& error) {
         return invalid(path + ": cannot be read as a TorchScript model: " + first_line(error.what()));
     }
+    state->row_rules = graph::row_rules(state->graph);
     state->chain = graph::Chain::derive(state->graph);
     state->chain_hash = hash_text(graph::describe_chain(state->graph, state->chain));
     state->kept.last = static_cast<uint16_t>(state->chain.layers().size());
@@ -176,6 +177,7 @@ Model::Model(std::unique_ptr<ModelState> state) : state_(std::move(state)) {}
 Model::~Model() = default;
 
 const graph::ModelGraph& Model::graph() const { return state_->graph; }
+const std::vector<graph::RowRule>& Model::row_rules() const { return state_->row_rules; }
 const graph::Chain& Model::chain() const { return state_->chain; }
 const ModelCard& Model::card() const { return state_->card; }
 ContentHash Model::model_hash() const { return state_->model_hash; }

@@ -7,12 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "eddy/model_card.hpp"
 #include "eddy/profile.hpp"
 #include "eddy/result.hpp"
 #include "models/graph/chain.hpp"
 #include "models/graph/graph.hpp"
+#include "models/graph/rows.hpp"
 
 namespace eddy::torch_exec {
 
@@ -41,6 +43,8 @@ public:
 
     /// Value 0 is the frame, u8 [height, width, 3]; operator 0 normalises it.
     [[nodiscard]] const graph::ModelGraph& graph() const;
+    /// Of its operators: graph::row_rules.
+    [[nodiscard]] const std::vector<graph::RowRule>& row_rules() const;
     [[nodiscard]] const graph::Chain& chain() const;
     [[nodiscard]] const ModelCard& card() const;
     /// SHA-256 of the file.

@@ -7,6 +7,7 @@
 
 #include <c10/core/StorageImpl.h>
 
+#include "models/graph/rows.hpp"
 #include "models/torch/flatten.hpp"
 #include "models/torch/model.hpp"
 
@@ -21,6 +22,7 @@ struct ModelState {
     FlatModel flat;
     graph::ModelGraph graph;
     graph::Chain chain;
+    std::vector<graph::RowRule> row_rules;   ///< by operator
     std::vector<torch::jit::Value*> values;  ///< by ValueId
     std::unordered_set<const c10::StorageImpl*> weights;
     uint64_t weight_bytes = 0;

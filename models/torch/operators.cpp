@@ -1,10 +1,16 @@
 #include "models/torch/operators.hpp"
 
 #include <array>
+#include <optional>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/runtime/custom_operator.h>
 #include <torch/csrc/jit/runtime/operator_options.h>
+
+#include "models/torch/channels_last.hpp"
+#include "models/torch/lay_out.hpp"
+#include "models/torch/row_operators.hpp"
 
 namespace eddy::torch_exec {
 
@@ -51,9 +57,76 @@ torch::jit::Operator unary(const char* schema) {
             c10::AliasAnalysisKind::FROM_SCHEMA};
 }
 
+std::optional<double> scale_of(const c10::IValue& value) {
+    return value.isDouble() ? std::optional(value.toDouble()) : std::nullopt;
+}
+
+/// All of a RowStretch, in its order.
+RowStretch stretch_of(const c10::IValue& value) {
+    const std::vector<int64_t> numbers = value.toIntVector();
+    TORCH_CHECK(numbers.size() == 6, "a stretch of rows is six numbers");
+    return {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]};
+}
+
+torch::jit::Operator row_taker() {
+    return {"eddy::take_rows(Tensor self, int first, int count, int above, int below) -> Tensor",
+            [](torch::jit::Stack& stack) {
+                const int64_t below = torch::jit::pop(stack).toInt();
+                const int64_t above = torch::jit::pop(stack).toInt();
+                const int64_t count = torch::jit::pop(stack).toInt();
+                const int64_t first = torch::jit::pop(stack).toInt();
+                const at::Tensor in = torch::jit::pop(stack).toTensor();
+                torch::jit::push(stack, take_rows(in, first, count, above, below));
+            },
+            c10::AliasAnalysisKind::FROM_SCHEMA};
+}
+
+torch::jit::Operator row_viewer() {
+    return {"eddy::rows(Tensor(a) self, int first, int count) -> Tensor(a)",
+            [](torch::jit::Stack& stack) {
+                const int64_t count = torch::jit::pop(stack).toInt();
+                const int64_t first = torch::jit::pop(stack).toInt();
+                const at::Tensor in = torch::jit::pop(stack).toTensor();
+                torch::jit::push(stack, view_rows(in, first, count));
+            },
+            c10::AliasAnalysisKind::FROM_SCHEMA};
+}
+
+torch::jit::Operator bin_pool() {
+    return {"eddy::pool_bins(Tensor self, int[] stretch) -> Tensor",
+            [](torch::jit::Stack& stack) {
+                const RowStretch stretch = stretch_of(torch::jit::pop(stack));
+                const at::Tensor in = torch::jit::pop(stack).toTensor();
+                torch::jit::push(stack, pool_bins(in, stretch));
+            },
+            c10::AliasAnalysisKind::FROM_SCHEMA};
+}
+
+template <class Upsample>
+torch::jit::Operator upsampling(const char* schema, Upsample upsample) {
+    return {schema,
+            [upsample](torch::jit::Stack& stack) {
+                Scales scales;
+                scales.columns = scale_of(torch::jit::pop(stack));
+                scales.rows = scale_of(torch::jit::pop(stack));
+                const RowStretch stretch = stretch_of(torch::jit::pop(stack));
+                const at::Tensor in = torch::jit::pop(stack).toTensor();
+                torch::jit::push(stack, upsample(in, stretch, scales));
+            },
+            c10::AliasAnalysisKind::FROM_SCHEMA};
+}
+
+at::Tensor bilinear_rows(const at::Tensor& in, const RowStretch& stretch, const Scales& scales) {
+    return upsample_bilinear_rows(in, stretch, scales, false);
+}
+at::Tensor bilinear_corner_rows(const at::Tensor& in, const RowStretch& stretch, const Scales& scales) {
+    return upsample_bilinear_rows(in, stretch, scales, true);
+}
+
 }  // namespace
 
 void register_operators() {
+    register_convolutions();
     static const torch::jit::RegisterOperators once({
         torch::jit::Operator(
             "eddy::normalise(Tensor frame, Tensor mean, Tensor std) -> Tensor",
@@ -69,6 +142,17 @@ void register_operators() {
         unary<&at::relu6>("eddy::relu6(Tensor self) -> Tensor"),
         unary<&at::hardswish>("eddy::hardswish(Tensor self) -> Tensor"),
         unary<&at::hardsigmoid>("eddy::hardsigmoid(Tensor self) -> Tensor"),
+        unary<&channels_last>("eddy::channels_last(Tensor(a) self) -> Tensor(a)"),
+        unary<&channels_first>("eddy::channels_first(Tensor(a) self) -> Tensor(a)"),
+        row_taker(),
+        row_viewer(),
+        bin_pool(),
+        upsampling("eddy::upsample_nearest(Tensor self, int[] stretch, float? rows, float? columns) -> Tensor",
+                   &upsample_nearest_rows),
+        upsampling("eddy::upsample_bilinear(Tensor self, int[] stretch, float? rows, float? columns) -> Tensor",
+                   &bilinear_rows),
+        upsampling("eddy::upsample_bilinear_corners(Tensor self, int[] stretch, float? rows, float? columns) -> Tensor",
+                   &bilinear_corner_rows),
     });
 }
 

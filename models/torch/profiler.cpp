@@ -7,10 +7,10 @@
 
 #include <unistd.h>
 
-#include "eddy/random.hpp"
 #include "eddy/real_clock.hpp"
 #include "models/engine/profile_json.hpp"
 #include "models/torch/archive.hpp"
+#include "models/torch/measuring.hpp"
 
 namespace eddy::torch_exec {
 
@@ -18,20 +18,6 @@ namespace {
 
 void say(const ProfileOptions& options, LogLevel level, const std::string& text) {
     if (options.log) options.log(level, text);
-}
-
-HostTensor noise_frame(const Model& model) {
-    const graph::Value& value = model.graph().value(ValueId{0});
-    auto bytes = allocate_bytes(value.bytes);
-    Random random(1);
-    for (uint64_t i = 0; i < value.bytes; ++i) bytes.get()[i] = static_cast<std::byte>(random.below(256));
-    return {value.meta, {std::move(bytes), value.bytes}};
-}
-
-Usec median(std::vector<Usec> times) {
-    const auto middle = times.begin() + static_cast<ptrdiff_t>(times.size() / 2);
-    std::nth_element(times.begin(), middle, times.end());
-    return *middle;
 }
 
 struct Samples {
@@ -70,7 +56,7 @@ std::string key_of(const ModelProfile& profile) {
 
 ModelProfile unmeasured(const Model& model, const ProfileOptions& options) {
     ModelProfile profile = model.costs();
-    profile.device = device_description() + ", " + std::to_string(options.threads) + " per lane";
+    profile.device = measured_device(options.threads);
     return profile;
 }
 

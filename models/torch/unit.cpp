@@ -1,13 +1,15 @@
 #include "models/torch/unit.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
+#include "eddy/partial_sums.hpp"
 #include "eddy/real_clock.hpp"
+#include "eddy/tensor_rows.hpp"
+#include "models/torch/channels_last.hpp"
 #include "models/torch/compile.hpp"
 #include "models/torch/errors.hpp"
 #include "models/torch/model_state.hpp"
@@ -25,11 +27,13 @@ at::Tensor wrap(const HostTensor& host) {
         at::TensorOptions().dtype(scalar_type_of(host.meta.dtype)));
 }
 
-torch::jit::Stack wrap_all(std::span<const HostTensor> inputs) {
-    torch::jit::Stack stack;
-    stack.reserve(inputs.size());
-    for (const HostTensor& input : inputs) stack.emplace_back(wrap(input));
-    return stack;
+at::Tensor laid_out(const at::Tensor& tensor, Layout layout) {
+    switch (layout) {
+        case Layout::dense: return tensor;
+        case Layout::onednn: return tensor.to_mkldnn();
+        case Layout::channels_last: return channels_last(tensor);
+    }
+    return tensor;
 }
 
 SharedBytes share(const at::Tensor& dense) {
@@ -44,6 +48,67 @@ SharedBytes share(const at::Tensor& dense) {
     return {std::move(copy), bytes};
 }
 
+/// A value that a unit takes or makes. `whole` belongs to the model.
+struct Port {
+    const TensorMeta* whole = nullptr;
+    Rows rows;
+    uint32_t summed_rows = 0;  ///< of a sum over rows: of how many; otherwise 0
+};
+
+Rows rows_of(graph::RowRange range) { return {static_cast<uint32_t>(range.begin), static_cast<uint32_t>(range.end)}; }
+
+/// `made`: is it an output?
+Port port_of(const ModelState& model, const UnitSpec& spec, size_t i, bool made) {
+    const graph::Value& value = model.graph.value((made ? spec.outputs : spec.inputs)[i]);
+    Port port{&value.meta, {}, 0};
+    const uint32_t producer = value.producer;
+    const graph::RowRule* rule = producer == graph::no_operator ? nullptr : &model.row_rules[producer];
+    if (rule != nullptr && rule->kind == graph::RowRule::Kind::reduction)
+        port.summed_rows = static_cast<uint32_t>(rule->inputs.front().rows);
+    if (!spec.rows.everything()) port.rows = rows_of((made ? spec.rows.outputs : spec.rows.inputs)[i]);
+    return port;
+}
+
+/// What is to come out.
+TensorMeta meta_of(const Port& port) {
+    if (port.summed_rows == 0) return meta_of_rows(*port.whole, port.rows);
+    TensorMeta meta = *port.whole;
+    if (resolved(port.rows, port.summed_rows) != Rows{0, port.summed_rows}) meta.rows = port.rows;
+    return meta;
+}
+
+bool can_lay_out(const Port& port) {
+    return port.summed_rows == 0 && port.whole->dtype == DType::f32 && row_layout(*port.whole)->axis.has_value();
+}
+
+Result<at::Tensor> gather_dense(const Port& port, std::span<const HostTensor> pieces) {
+    const auto tensor = port.summed_rows != 0 ? add_partial_sums(*port.whole, port.summed_rows, pieces)
+                                              : assemble_rows(*port.whole, port.rows, pieces);
+    if (!tensor) return tensor.error();
+    return wrap(*tensor);
+}
+
+/// Pieces are put together and laid out in one go.
+Result<at::Tensor> gather_channels_last(const Port& port, std::span<const HostTensor> pieces) {
+    const auto parts = row_parts(*port.whole, port.rows, pieces);
+    if (!parts) return parts.error();
+    const std::vector<int64_t> shape = meta_of_rows(*port.whole, port.rows).shape;
+    const auto options = at::TensorOptions().dtype(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast);
+    const at::Tensor made = at::empty(shape, options);
+    const int64_t channels = shape[1];
+    const int64_t columns = shape[3];
+    auto* to = made.data_ptr<float>();
+    for (const RowPart& each : *parts) {
+        const auto* from = reinterpret_cast<const float*>(each.piece->bytes.data());
+        const int64_t held = each.held.end - each.held.begin;
+        const int64_t count = each.part.end - each.part.begin;
+        transpose(from + (each.part.begin - each.held.begin) * columns, to,
+                  {channels, count * columns, held * columns, channels});
+        to += count * columns * channels;
+    }
+    return made;
+}
+
 }  // namespace
 
 struct Unit::State {
@@ -51,27 +116,28 @@ struct Unit::State {
     UnitSpec spec;
     torch::jit::Code code;
     uint64_t bytes = 0;
+    std::vector<Port> inputs;
+    std::vector<TensorMeta> outputs;
+    std::vector<Layout> liked;  ///< by input
 
-    [[nodiscard]] Status check(std::span<const HostTensor> inputs) const {
-        if (inputs.size() != spec.inputs.size())
-            return invalid("takes " + std::to_string(spec.inputs.size()) + " tensors, was given " +
-                           std::to_string(inputs.size()));
+    /// One tensor an input, with just the rows it is needed in.
+    [[nodiscard]] Result<torch::jit::Stack> gather(std::span<const HostTensor> pieces) const {
+        torch::jit::Stack stack;
+        stack.reserve(inputs.size());
         for (size_t i = 0; i < inputs.size(); ++i) {
-            const TensorMeta& wanted = model->graph().value(spec.inputs[i]).meta;
-            const TensorMeta& found = inputs[i].meta;
-            if (found.dtype != wanted.dtype || found.shape != wanted.shape ||
-                inputs[i].bytes.size() != model->graph().value(spec.inputs[i]).bytes)
-                return invalid("tensor " + std::to_string(i) + " has not the type, shape or bytes of value " +
-                               std::to_string(spec.inputs[i].value));
+            auto tensor = liked[i] == Layout::channels_last && can_lay_out(inputs[i])
+                              ? gather_channels_last(inputs[i], pieces)
+                              : gather_dense(inputs[i], pieces);
+            if (!tensor) return Error{tensor.error().code, "unit: " + tensor.error().message};
+            stack.emplace_back(*std::move(tensor));
         }
-        return success();
+        return stack;
     }
 
-    [[nodiscard]] Result<HostTensor> unwrap(const at::Tensor& made, ValueId id) const {
-        const TensorMeta& wanted = model->graph().value(id).meta;
-        at::Tensor dense = (made.is_mkldnn() ? made.to_dense() : made).contiguous();
+    [[nodiscard]] Result<HostTensor> unwrap(const at::Tensor& made, const TensorMeta& wanted) const {
+        const at::Tensor dense = made.is_mkldnn() ? made.to_dense() : channels_first(made);
         if (dense.scalar_type() != scalar_type_of(wanted.dtype) || dense.sizes() != at::IntArrayRef(wanted.shape))
-            return internal("value " + std::to_string(id.value) + " came out with another type or shape");
+            return internal("value " + std::to_string(wanted.value.value) + " came out with another type or shape");
         return HostTensor{wanted, share(dense)};
     }
 
@@ -82,14 +148,14 @@ struct Unit::State {
     }
 
     [[nodiscard]] Result<std::vector<HostTensor>> unwrap_all(const torch::jit::Stack& stack) const {
-        std::vector<HostTensor> outputs;
-        outputs.reserve(stack.size());
+        std::vector<HostTensor> made;
+        made.reserve(stack.size());
         for (size_t i = 0; i < stack.size(); ++i) {
-            auto output = unwrap(stack[i].toTensor(), spec.outputs[i]);
+            auto output = unwrap(stack[i].toTensor(), outputs[i]);
             if (!output) return output.error();
-            outputs.push_back(*std::move(output));
+            made.push_back(*std::move(output));
         }
-        return outputs;
+        return made;
     }
 };
 
@@ -97,16 +163,6 @@ Unit::Unit(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Unit::~Unit() = default;
 const UnitSpec& Unit::spec() const { return state_->spec; }
 uint64_t Unit::bytes() const { return state_->bytes; }
-
-UnitSpec unit_between(const graph::ModelGraph& graph, uint32_t cut_first, uint32_t cut_last) {
-    EDDY_ASSERT(cut_first <= cut_last && cut_last < graph.cuts());
-    UnitSpec spec;
-    spec.operators.resize(cut_last - cut_first);
-    std::iota(spec.operators.begin(), spec.operators.end(), cut_first);
-    spec.inputs = graph.frontier(cut_first);
-    spec.outputs = graph.frontier(cut_last);
-    return spec;
-}
 
 Result<std::shared_ptr<const Unit>> Unit::compile(std::shared_ptr<const Model> model, UnitSpec spec) {
     try {
@@ -118,6 +174,11 @@ Result<std::shared_ptr<const Unit>> Unit::compile(std::shared_ptr<const Model> m
         state->bytes = compiled_bytes(**graph, model->state());
         // The interpreter's code, without a graph executor: nothing is profiled or specialised behind our back.
         state->code = torch::jit::Code(*graph, "unit");
+        state->liked = liked_layouts(**graph);
+        for (size_t i = 0; i < spec.inputs.size(); ++i)
+            state->inputs.push_back(port_of(model->state(), spec, i, false));
+        for (size_t i = 0; i < spec.outputs.size(); ++i)
+            state->outputs.push_back(meta_of(port_of(model->state(), spec, i, true)));
         state->model = std::move(model);
         state->spec = std::move(spec);
         return std::shared_ptr<const Unit>(new Unit(std::move(state)));
@@ -126,13 +187,13 @@ Result<std::shared_ptr<const Unit>> Unit::compile(std::shared_ptr<const Model> m
     }
 }
 
-Result<std::vector<HostTensor>> Unit::run(std::span<const HostTensor> inputs) const {
-    if (auto checked = state_->check(inputs); !checked) return checked.error();
+Result<std::vector<HostTensor>> Unit::run(std::span<const HostTensor> pieces) const {
     try {
         const c10::InferenceMode inference;
-        torch::jit::Stack stack = wrap_all(inputs);
-        state_->step(stack);
-        return state_->unwrap_all(stack);
+        auto stack = state_->gather(pieces);
+        if (!stack) return stack.error();
+        state_->step(*stack);
+        return state_->unwrap_all(*stack);
     } catch (const std::exception& error) {
         return internal(std::string("unit: ") + first_line(error.what()));
     }
@@ -142,13 +203,15 @@ Result<std::vector<HostTensor>> Unit::run_sequence(std::span<const std::shared_p
                                                    std::span<const HostTensor> inputs, std::vector<Usec>* times) {
     if (units.empty()) return invalid("unit: an empty sequence");
     for (size_t i = 1; i < units.size(); ++i)
-        if (units[i]->spec().inputs != units[i - 1]->spec().outputs)
+        if (const UnitSpec& next = units[i]->spec(), &before = units[i - 1]->spec();
+            next.inputs != before.outputs || next.rows.inputs != before.rows.outputs)
             return invalid("unit: number " + std::to_string(i) +
                            " of the sequence takes not what the one before gives");
-    if (auto checked = units.front()->state_->check(inputs); !checked) return checked.error();
     try {
         const c10::InferenceMode inference;
-        torch::jit::Stack stack = wrap_all(inputs);
+        auto gathered = units.front()->state_->gather(inputs);
+        if (!gathered) return gathered.error();
+        torch::jit::Stack stack = *std::move(gathered);
         Instant start = times != nullptr ? real_now() : Instant{};
         for (const auto& unit : units) {
             unit->state_->step(stack);
@@ -158,6 +221,25 @@ Result<std::vector<HostTensor>> Unit::run_sequence(std::span<const std::shared_p
             start = end;
         }
         return units.back()->state_->unwrap_all(stack);
+    } catch (const std::exception& error) {
+        return internal(std::string("unit: ") + first_line(error.what()));
+    }
+}
+
+Result<Usec> Unit::time_operators(std::span<const HostTensor> pieces, uint32_t times) const {
+    try {
+        const c10::InferenceMode inference;
+        auto gathered = state_->gather(pieces);
+        if (!gathered) return gathered.error();
+        torch::jit::Stack stack = *std::move(gathered);
+        for (size_t i = 0; i < stack.size(); ++i) stack[i] = laid_out(stack[i].toTensor(), state_->liked[i]);
+        std::vector<torch::jit::Stack> stacks(times, stack);
+        const Instant start = real_now();
+        for (torch::jit::Stack& each : stacks) {
+            state_->step(each);
+            each.clear();
+        }
+        return real_now() - start;
     } catch (const std::exception& error) {
         return internal(std::string("unit: ") + first_line(error.what()));
     }

@@ -1,5 +1,5 @@
-// The executor's port: any set of a model's operators, compiled into one optimised graph. It takes and gives tensors
-// by ValueId and knows nothing of chains.
+// The executor's port: any set of a model's operators, for all rows or for some, compiled into one optimised graph. It
+// takes and gives tensors by ValueId and knows nothing of chains.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,9 @@
 #include "eddy/tensor.hpp"
 #include "eddy/time.hpp"
 #include "models/torch/model.hpp"
+#include "models/torch/unit_spec.hpp"
 
 namespace eddy::torch_exec {
-
-/// Operators by index, ascending; values in the order in which they are given and wanted. `inputs` must cover what the
-/// operators need from outside (graph::ModelGraph::boundary_of); `outputs` are made by the operators, or are inputs.
-struct UnitSpec {
-    std::vector<uint32_t> operators;
-    std::vector<ValueId> inputs;
-    std::vector<ValueId> outputs;
-    friend auto operator<=>(const UnitSpec&, const UnitSpec&) = default;
-};
-
-/// Operators [cut_first, cut_last) from the frontier of the one cut to that of the other.
-UnitSpec unit_between(const graph::ModelGraph& graph, uint32_t cut_first, uint32_t cut_last);
 
 /// A compiled unit. Immutable; `run` may be called from several threads at a time.
 class Unit {
@@ -35,15 +24,23 @@ public:
     Unit(const Unit&) = delete;
     Unit& operator=(const Unit&) = delete;
 
-    /// Inputs and outputs in the order of the spec, dense. Inputs are checked against the model's shapes and never
-    /// altered; an output may share the memory of an input, which is as immutable as itself.
-    [[nodiscard]] Result<std::vector<HostTensor>> run(std::span<const HostTensor> inputs) const;
+    /// Takes what it needs out of `pieces`, in any order, several of a value perhaps: rows of it
+    /// (eddy/tensor_rows.hpp), or partial sums of all of it (eddy/partial_sums.hpp). They may be more than is needed;
+    /// meta.value says of what. They are checked against the model's shapes, and never altered; what the unit does not
+    /// take is not looked at. Gives the outputs in the order of the spec, dense, `meta.rows` set; one may share the
+    /// memory of a piece, which is as immutable as itself. Invalid: a piece that is not what it claims, or rows that
+    /// are missing, which are named.
+    [[nodiscard]] Result<std::vector<HostTensor>> run(std::span<const HostTensor> pieces) const;
 
     /// Several units, each taking exactly what the one before gives. What passes between them stays in the layout that
     /// the processor likes. `times`, if given, gets one entry a unit.
     [[nodiscard]] static Result<std::vector<HostTensor>> run_sequence(
         std::span<const std::shared_ptr<const Unit>> units, std::span<const HostTensor> inputs,
         std::vector<Usec>* times = nullptr);
+
+    /// For profiles: how long the operators alone take, run this often one after the other. Before the clock starts the
+    /// inputs are laid out as the processor likes, and outputs are left as they come: as within a longer unit.
+    [[nodiscard]] Result<Usec> time_operators(std::span<const HostTensor> pieces, uint32_t times) const;
 
     [[nodiscard]] const UnitSpec& spec() const;
     /// Weights made for this unit alone (folded, or laid out for the processor); the model's own are not counted.

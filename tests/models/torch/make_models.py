@@ -184,6 +184,76 @@ class StaticFlow(torch.nn.Module):
         return named["product"], [named["sum"], total[:, :2].clone()]
 
 
+class Windows(torch.nn.Module):
+    """Convolutions and pools of many kinds on odd heights, branches, a gate by global pooling, and sums over rows."""
+    def __init__(self):
+        super().__init__()
+        conv = torch.nn.Conv2d
+        self.stem = conv(3, 16, 5, stride=2, padding=2)
+        self.norm = torch.nn.BatchNorm2d(16)
+        self.dilated = conv(16, 16, 3, padding=4, dilation=4, groups=4)
+        self.wide = conv(16, 24, (4, 3), padding=(0, 1))
+        self.deep = conv(24, 24, 3, padding=1, groups=24)
+        self.squeeze = conv(72, 8, 1)
+        self.excite = conv(8, 36, 1)
+        self.far = conv(16, 24, 1, stride=3, padding=1)
+
+    def forward(self, x):
+        pool, average = torch.nn.functional.max_pool2d, torch.nn.functional.avg_pool2d
+        x = torch.nn.functional.hardswish(self.norm(self.stem(x)))
+        a = torch.nn.functional.relu6(self.dilated(x)) + x
+        b = torch.nn.functional.silu(self.wide(a))
+        b = self.deep(b) * torch.sigmoid(b)
+        pools = [pool(b, 3, 2, 1, ceil_mode=True),
+                 average(b, 3, 2, 1, ceil_mode=True, count_include_pad=True),
+                 average(b, 3, 2, 1, ceil_mode=True, count_include_pad=False)]
+        c = torch.cat(pools, 1)
+        gate = self.excite(torch.relu(self.squeeze(c.mean((2, 3), keepdim=True))))
+        first, second = c.chunk(2, 1)
+        d = (first - second) * torch.nn.functional.hardsigmoid(gate)
+        d = torch.nn.functional.leaky_relu(pool(d, 2, 1, dilation=2), 0.1)
+        d = average(average(d, (4, 3), (3, 2), (2, 1), divisor_override=5), 2, 1)
+        e = self.far(x)
+        return (d, e, d.sum((2, 3)), torch.nn.functional.adaptive_avg_pool2d(e, 1),
+                average(e, (10, 3), (10, 2), (0, 1), count_include_pad=False))
+
+
+class Grows(torch.nn.Module):
+    """What makes more rows than it is given, or other ones: transposed convolutions, upsampling, padding, bins."""
+    def __init__(self):
+        super().__init__()
+        transposed = torch.nn.ConvTranspose2d
+        self.stem = torch.nn.Conv2d(3, 8, 3, padding=1)
+        self.edges = torch.nn.Conv2d(8, 8, 1, padding=1)  # its first and last row are bias alone
+        self.twice = transposed(8, 8, 2, stride=2)
+        self.overlap = transposed(8, 8, 4, stride=2, padding=1)
+        self.gaps = transposed(8, 8, 1, stride=2, output_padding=1)
+        self.spread = transposed(8, 8, 3, stride=2, padding=2, dilation=2, output_padding=1, groups=2)
+
+    def forward(self, x):
+        grow = torch.nn.functional.interpolate
+        x = torch.relu(self.stem(x))
+        y = self.edges(x)
+        z = torch.cat([self.twice(y), self.overlap(y), self.gaps(y), self.spread(y)], 1)
+        size = (int(z.shape[2]), int(z.shape[3]))
+        smooth = (grow(x, size=size, mode="bilinear", align_corners=False) *
+                  grow(x, size=size, mode="bilinear", align_corners=True))
+        padded = torch.constant_pad_nd(torch.constant_pad_nd(x, (1, 1, 2, 3)), (-1, -1, -3, 1), 0.5)
+        return (grow(z, scale_factor=1.7), smooth, grow(x, scale_factor=2.3, mode="bilinear"), padded,
+                grow(padded, scale_factor=2.0), grow(z, size=(9, 11)),
+                torch.nn.functional.adaptive_avg_pool2d(z, (5, 7)), torch.softmax(z, 1))
+
+
+def row_rules(folder):
+    for module, height, width in [(Windows(), 53, 41), (Grows(), 19, 17)]:
+        torch.manual_seed(9)
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter, 0.1, 0.3)
+        with torch.no_grad():
+            traced = torch.jit.trace(module.eval(), torch.randn(1, 3, height, width), check_trace=False)
+        save(folder, type(module).__name__, traced, height, width)
+
+
 def refusals(folder):
     example = torch.randn(1, 3, 32, 32)
     for module in [Branches(), Nonzero(), Masked(), Steers(), Noise(), Counts(), WritesThroughView(), StaticFlow()]:
@@ -206,6 +276,7 @@ def main():
         return
     torch.set_num_threads(2)
     architectures(folder)
+    row_rules(folder)
     refusals(folder)
     stamp.write_text(wanted)
 
