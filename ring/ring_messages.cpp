@@ -13,17 +13,15 @@ constexpr size_t complaints_max = 256;
 bool Ring::on_message(const NodeId& from, const Message& message, Instant now, EffectSink& sink) {
     return std::visit(
         [&](const auto& m) {
-            using M = std::decay_t<decltype(m)>;
-            if constexpr (std::is_same_v<M, msg::NodeState> || std::is_same_v<M, msg::Work> ||
-                          std::is_same_v<M, msg::Ack> || std::is_same_v<M, msg::Result> ||
-                          std::is_same_v<M, msg::ResultAck>) {
-                return false;
-            } else {
+            // What is the node's business and not the ring's, it has no function for.
+            if constexpr (requires(Contact & sender) { receive(sender, m, now, sink); }) {
                 Contact* sender = contact(from);
                 if (sender == nullptr) return true;
                 sender->heartbeat.on_life(now);
                 receive(*sender, m, now, sink);
                 return true;
+            } else {
+                return false;
             }
         },
         message);

@@ -15,7 +15,7 @@ constexpr Usec sync_takes = from_ms(30);
 /// Besides tensors. Of messages without them only results count: receipts, views and heartbeats are small, and take
 /// no room on the wire.
 uint64_t message_bytes(const Message& message) {
-    if (std::holds_alternative<msg::Work>(message)) return work_header_bytes;
+    if (carries_tensors(message)) return work_header_bytes;
     return std::holds_alternative<msg::Result>(message) ? result_bytes : 0;
 }
 

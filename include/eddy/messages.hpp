@@ -11,9 +11,11 @@
 #include <variant>
 #include <vector>
 
+#include "eddy/frame_state.hpp"
 #include "eddy/ids.hpp"
 #include "eddy/inference.hpp"
 #include "eddy/node_state.hpp"
+#include "eddy/row_messages.hpp"
 #include "eddy/tensor.hpp"
 #include "eddy/time.hpp"
 
@@ -35,14 +37,6 @@ struct Endpoint {
 
 /// Control messages are small and prompt; bulk ones carry tensors. One connection each (design: "two per peer pair").
 enum class Lane : uint8_t { control, bulk };
-
-/// Where a frame's completion time went, summed over all nodes it visited. What the source cannot account for
-/// with these it books as transferring, so the parts add up and no two clocks are ever subtracted.
-struct Durations {
-    Usec waiting{0};
-    Usec computing{0};
-    friend bool operator==(const Durations&, const Durations&) = default;
-};
 
 namespace msg {
 
@@ -167,11 +161,14 @@ struct ResultAck {
 
 using Message =
     std::variant<msg::Ping, msg::Pong, msg::FindSuccessor, msg::Found, msg::GetNeighbours, msg::Neighbours, msg::Notify,
-                 msg::Introduce, msg::Leave, msg::NodeState, msg::Work, msg::Ack, msg::Result, msg::ResultAck>;
+                 msg::Introduce, msg::Leave, msg::NodeState, msg::Work, msg::Ack, msg::Result, msg::ResultAck,
+                 msg::PlanPrepare, msg::PlanAnswer, msg::PlanRetire, msg::Rows, msg::RowsCancel, msg::RowsAck>;
 
-/// The lane a message belongs on: only Work carries tensors.
-inline Lane lane_of(const Message& message) {
-    return std::holds_alternative<msg::Work>(message) ? Lane::bulk : Lane::control;
+inline bool carries_tensors(const Message& message) {
+    return std::holds_alternative<msg::Work>(message) || std::holds_alternative<msg::Rows>(message);
 }
+
+/// The lane a message belongs on: tensors go by themselves.
+inline Lane lane_of(const Message& message) { return carries_tensors(message) ? Lane::bulk : Lane::control; }
 
 }  // namespace eddy

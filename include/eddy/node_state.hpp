@@ -14,6 +14,7 @@ namespace eddy {
 inline constexpr size_t sources_max = 256;   ///< known to one node at a time
 inline constexpr size_t remaining_max = 16;  ///< cuts a node tells its remaining time and price of
 inline constexpr float price_max = 1e6F;     ///< frames
+inline constexpr size_t links_told_max = 32;
 
 namespace msg {
 
@@ -41,6 +42,13 @@ struct Credit {
     friend bool operator==(const Credit&, const Credit&) = default;
 };
 
+/// How fast the sender's link to another node is, by what that one saw arrive.
+struct LinkSpeed {
+    NodeId to;
+    float bytes_per_s = 0;  ///< finite, not negative
+    friend bool operator==(const LinkSpeed&, const LinkSpeed&) = default;
+};
+
 /// What a neighbour must know to schedule. Sent on change, rate-limited.
 struct NodeState {
     uint64_t sequence = 0;             ///< rises; older ones are ignored
@@ -52,6 +60,7 @@ struct NodeState {
     std::vector<Backlog> backlog;      ///< at most 4 * sources_max
     std::vector<Remaining> remaining;  ///< at the cuts it offers, layers rising; at most remaining_max
     LayerRange layers;                 ///< of its chain, those it runs
+    std::vector<LinkSpeed> links{};    ///< those that were measured; at most links_told_max
     friend bool operator==(const NodeState&, const NodeState&) = default;
 };
 

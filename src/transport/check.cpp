@@ -1,5 +1,7 @@
 // What no honest node sends, whatever the encoding.
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "eddy/config.hpp"
 #include "src/transport/codec.hpp"
@@ -80,6 +82,28 @@ Status check_remaining(const std::vector<msg::Remaining>& remaining) {
     return success();
 }
 
+Status check_links(const std::vector<msg::LinkSpeed>& links) {
+    if (auto status = check_list("links", links.size(), links_told_max); !status) return status;
+    for (const auto& link : links)
+        if (!std::isfinite(link.bytes_per_s) || link.bytes_per_s < 0)
+            return invalid("the speed of a link is not finite, or negative");
+    return success();
+}
+
+Status check_receipt(Usec first_byte, Usec last_byte) {
+    if (first_byte < Usec(0) || last_byte < first_byte)
+        return invalid("an acknowledgement's last byte came before its first");
+    return success();
+}
+
+/// Its last bound, and whether the blocks fit together, only the model can tell.
+Status check_block(const RowBlock& block, size_t devices) {
+    if (block.bounds.size() != devices + 1) return invalid("a block has not one bound more than the plan has devices");
+    if (block.bounds.front() != 0) return invalid("the bounds of a block do not begin with row 0");
+    if (!std::is_sorted(block.bounds.begin(), block.bounds.end())) return invalid("the bounds of a block descend");
+    return success();
+}
+
 struct Checker {
     std::span<const HostTensor> tensors;
 
@@ -89,6 +113,9 @@ struct Checker {
     Status operator()(const msg::Notify&) const { return success(); }
     Status operator()(const msg::Leave&) const { return success(); }
     Status operator()(const msg::ResultAck&) const { return success(); }
+    Status operator()(const msg::PlanAnswer&) const { return success(); }
+    Status operator()(const msg::PlanRetire&) const { return success(); }
+    Status operator()(const msg::RowsCancel&) const { return success(); }
 
     Status operator()(const msg::Found& found) const {
         if (auto status = check_members(found.before, found_members_max); !status) return status;
@@ -115,6 +142,7 @@ struct Checker {
         if (!std::isfinite(state.pressure) || state.pressure < 0)
             return invalid("a pressure is not finite, or negative");
         if (auto status = check_list("backlogs", state.backlog.size(), backlogs_max); !status) return status;
+        if (auto status = check_links(state.links); !status) return status;
         return check_remaining(state.remaining);
     }
 
@@ -123,20 +151,53 @@ struct Checker {
         if (work.priority > priority_max)
             return invalid("a priority of " + std::to_string(work.priority) + " (at most " +
                            std::to_string(priority_max) + ")");
+        if (auto status = check_tensors(); !status) return status;
+        if (auto status = check_deadline(work.deadline_left); !status) return status;
+        return check_durations(work.so_far);
+    }
+
+    Status operator()(const msg::Rows& rows) const {
+        if (auto status = check_list("tensors", tensors.size(), msg::rows_tensors_max); !status) return status;
+        if (auto status = check_tensors(); !status) return status;
+        if (auto status = check_deadline(rows.deadline_left); !status) return status;
+        return check_durations(rows.so_far);
+    }
+
+    /// What it says of a model, only who has that model can judge.
+    Status operator()(const msg::PlanPrepare& prepare) const {
+        const RowPlan& plan = prepare.plan;
+        if (plan.devices.empty()) return invalid("a plan has no devices");
+        if (auto status = check_list("devices", plan.devices.size(), plan_devices_max); !status) return status;
+        if (std::set(plan.devices.begin(), plan.devices.end()).size() != plan.devices.size())
+            return invalid("a plan names a device twice");
+        if (plan.window == 0 || plan.window > plan_window_max)
+            return invalid("a window of " + std::to_string(plan.window) + " frames (1 to " +
+                           std::to_string(plan_window_max) + ")");
+        if (auto status = check_list("blocks", plan.blocks.size(), plan_blocks_max); !status) return status;
+        for (const RowBlock& block : plan.blocks)
+            if (auto status = check_block(block, plan.devices.size()); !status) return status;
+        return success();
+    }
+    Status operator()(const msg::RowsAck& ack) const { return check_receipt(ack.first_byte, ack.last_byte); }
+
+    [[nodiscard]] Status check_tensors() const {
         uint64_t bytes = 0;
         for (const auto& tensor : tensors) {
             if (auto status = check_tensor(tensor); !status) return status;
             bytes += tensor.bytes.size();
         }
         if (bytes > work_bytes_max - work_overhead_bytes_max) return invalid("the tensors are too large together");
-        const bool bounded = work.deadline_left >= -duration_max && work.deadline_left <= duration_max;
-        if (work.deadline_left != Usec::max() && !bounded) return invalid("a deadline is more than a year away");
-        return check_durations(work.so_far);
+        return success();
+    }
+
+    [[nodiscard]] static Status check_deadline(Usec left) {
+        const bool bounded = left >= -duration_max && left <= duration_max;
+        if (left != Usec::max() && !bounded) return invalid("a deadline is more than a year away");
+        return success();
     }
 
     Status operator()(const msg::Ack& ack) const {
-        if (ack.first_byte < Usec(0) || ack.last_byte < ack.first_byte)
-            return invalid("an acknowledgement's last byte came before its first");
+        if (auto status = check_receipt(ack.first_byte, ack.last_byte); !status) return status;
         if (auto status = check_list("credits", ack.credits.size(), sources_max); !status) return status;
         return check_list("releases", ack.released.size(), msg::released_max);
     }
@@ -157,7 +218,7 @@ struct Checker {
 }  // namespace
 
 Status check(const Message& message, std::span<const HostTensor> tensors) {
-    if (!tensors.empty() && !std::holds_alternative<msg::Work>(message)) return invalid("only Work carries tensors");
+    if (!tensors.empty() && !carries_tensors(message)) return invalid("only Work and Rows carry tensors");
     return std::visit(Checker{tensors}, message);
 }
 

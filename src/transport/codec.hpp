@@ -97,7 +97,7 @@ std::string cleaned(std::string_view text, size_t bytes_max);
 
 inline constexpr size_t host_bytes_max = 255;
 inline constexpr size_t backlogs_max = 4 * sources_max;
-/// A Work message may be this much larger than its tensors, or it would hold memory that nobody counts.
+/// A message may be this much larger than the tensors it carries, or it would hold memory that nobody counts.
 inline constexpr uint64_t work_overhead_bytes_max = 64 * 1024;
 
 }  // namespace eddy::transport

@@ -121,6 +121,9 @@ msg::NodeState get(wire::NodeState::Reader from) {
     state.remaining.reserve(bounded("remaining times", remaining, remaining_max));
     for (const auto& entry : remaining)
         state.remaining.push_back({entry.getLayer(), Usec(entry.getTimeUsec()), entry.getPrice()});
+    const auto links = from.getLinks();
+    state.links.reserve(bounded("links", links, links_told_max));
+    for (const auto& entry : links) state.links.push_back({get_node(entry.getNode()), entry.getBytesPerSecond()});
     return state;
 }
 
@@ -145,6 +148,18 @@ HostTensor get(wire::Tensor::Reader from, const std::shared_ptr<std::byte>& body
     return tensor;
 }
 
+std::vector<HostTensor> get_tensors(capnp::List<wire::Tensor>::Reader from, size_t count_max, const RawMessage& raw) {
+    std::vector<HostTensor> tensors;
+    tensors.reserve(bounded("tensors", from, count_max));
+    uint64_t bytes = 0;
+    for (const auto& tensor : from) {
+        tensors.push_back(get(tensor, raw.body));
+        bytes += tensors.back().bytes.size();
+    }
+    if (raw.bytes > bytes + work_overhead_bytes_max) malformed("a message is much larger than the tensors in it");
+    return tensors;
+}
+
 Delivery get(wire::Work::Reader from, const RawMessage& raw) {
     msg::Work work;
     work.frame = get(from.getFrame());
@@ -159,18 +174,51 @@ Delivery get(wire::Work::Reader from, const RawMessage& raw) {
     work.deadline_left = Usec(from.getDeadlineLeftUsec());
     work.so_far = get(from.getSoFar());
     work.custody = from.getCustody();
+    return {work, get_tensors(from.getTensors(), frontier_tensors_max, raw)};
+}
 
-    Delivery delivery;
-    const auto tensors = from.getTensors();
-    delivery.tensors.reserve(bounded("tensors", tensors, frontier_tensors_max));
-    uint64_t bytes = 0;
-    for (const auto& tensor : tensors) {
-        delivery.tensors.push_back(get(tensor, raw.body));
-        bytes += delivery.tensors.back().bytes.size();
+Delivery get(wire::Rows::Reader from, const RawMessage& raw) {
+    msg::Rows rows;
+    rows.frame = get(from.getFrame());
+    rows.attempt = from.getAttempt();
+    rows.epoch = from.getEpoch();
+    rows.message = from.getMessage();
+    rows.deadline_left = Usec(from.getDeadlineLeftUsec());
+    rows.so_far = get(from.getSoFar());
+    rows.seq = from.getSeq();
+    return {rows, get_tensors(from.getTensors(), msg::rows_tensors_max, raw)};
+}
+
+msg::PlanPrepare get(wire::PlanPrepare::Reader from) {
+    msg::PlanPrepare prepare;
+    prepare.epoch = from.getEpoch();
+    prepare.plan.chain_hash = get_hash(from.getChainHash());
+    prepare.plan.window = from.getWindow();
+    const auto devices = from.getDevices();
+    prepare.plan.devices.reserve(bounded("devices", devices, plan_devices_max));
+    for (const auto& device : devices) prepare.plan.devices.push_back(get_node(device));
+    const auto blocks = from.getBlocks();
+    prepare.plan.blocks.reserve(bounded("blocks", blocks, plan_blocks_max));
+    for (const auto& told : blocks) {
+        RowBlock block{told.getFirst(), told.getLast(), {}, told.getBoundaryFirst()};
+        const auto bounds = told.getBounds();
+        block.bounds.reserve(bounded("bounds", bounds, plan_devices_max + 1));
+        for (const uint32_t bound : bounds) block.bounds.push_back(bound);
+        prepare.plan.blocks.push_back(std::move(block));
     }
-    if (raw.bytes > bytes + work_overhead_bytes_max) malformed("a message is much larger than the tensors in it");
-    delivery.message = work;
-    return delivery;
+    return prepare;
+}
+
+msg::PlanAnswer get(wire::PlanAnswer::Reader from) {
+    return {from.getEpoch(), from.getReady(), get_text(from.getReason())};
+}
+
+msg::RowsCancel get(wire::RowsCancel::Reader from) {
+    return {get(from.getFrame()), from.getAttempt(), from.getEpoch()};
+}
+
+msg::RowsAck get(wire::RowsAck::Reader from) {
+    return {from.getSeq(), from.getBytes(), Usec(from.getFirstByteUsec()), Usec(from.getLastByteUsec())};
 }
 
 msg::Ack get(wire::Ack::Reader from) {
@@ -261,6 +309,12 @@ Result<Packet> read(wire::Envelope::Reader from, const RawMessage& raw) {
         case wire::Envelope::ACK: return deliver(get(from.getAck()));
         case wire::Envelope::RESULT: return deliver(get(from.getResult()));
         case wire::Envelope::RESULT_ACK: return deliver(msg::ResultAck{get(from.getResultAck())});
+        case wire::Envelope::PLAN_PREPARE: return deliver(get(from.getPlanPrepare()));
+        case wire::Envelope::PLAN_ANSWER: return deliver(get(from.getPlanAnswer()));
+        case wire::Envelope::PLAN_RETIRE: return deliver(msg::PlanRetire{from.getPlanRetire()});
+        case wire::Envelope::ROWS: return Packet(get(from.getRows(), raw));
+        case wire::Envelope::ROWS_CANCEL: return deliver(get(from.getRowsCancel()));
+        case wire::Envelope::ROWS_ACK: return deliver(get(from.getRowsAck()));
     }
     return unsupported("a message of kind " + std::to_string(static_cast<unsigned>(from.which())) +
                        ", unknown to this version");

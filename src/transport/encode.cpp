@@ -99,6 +99,10 @@ void put(wire::Tensor::Builder to, const HostTensor& tensor) {
         capnp::Data::Reader(bytes, tensor.bytes.size())));
 }
 
+void put(capnp::List<wire::Tensor>::Builder to, const std::vector<HostTensor>& tensors) {
+    for (unsigned i = 0; i < to.size(); ++i) put(to[i], tensors[i]);
+}
+
 float finite(float number) { return std::isfinite(number) ? number : 0; }
 
 struct Writer {
@@ -164,6 +168,11 @@ struct Writer {
             remaining[i].setTimeUsec(state.remaining[i].time.count());
             remaining[i].setPrice(state.remaining[i].price);
         }
+        auto links = out.initLinks(static_cast<unsigned>(state.links.size()));
+        for (unsigned i = 0; i < links.size(); ++i) {
+            links[i].setNode(data_of(state.links[i].to.bytes));
+            links[i].setBytesPerSecond(state.links[i].bytes_per_s);
+        }
     }
 
     void operator()(const msg::Work& work) {
@@ -180,8 +189,61 @@ struct Writer {
         out.setDeadlineLeftUsec(work.deadline_left.count());
         put(out.initSoFar(), work.so_far);
         out.setCustody(work.custody);
-        auto list = out.initTensors(static_cast<unsigned>(tensors.size()));
-        for (unsigned i = 0; i < list.size(); ++i) put(list[i], tensors[i]);
+        put(out.initTensors(static_cast<unsigned>(tensors.size())), tensors);
+    }
+
+    void operator()(const msg::PlanPrepare& prepare) {
+        auto out = to.initPlanPrepare();
+        out.setEpoch(prepare.epoch);
+        out.setChainHash(data_of(prepare.plan.chain_hash));
+        out.setWindow(prepare.plan.window);
+        auto devices = out.initDevices(static_cast<unsigned>(prepare.plan.devices.size()));
+        for (unsigned i = 0; i < devices.size(); ++i) devices.set(i, data_of(prepare.plan.devices[i].bytes));
+        auto blocks = out.initBlocks(static_cast<unsigned>(prepare.plan.blocks.size()));
+        for (unsigned i = 0; i < blocks.size(); ++i) {
+            const RowBlock& block = prepare.plan.blocks[i];
+            blocks[i].setFirst(block.first);
+            blocks[i].setLast(block.last);
+            blocks[i].setBoundaryFirst(block.boundary_first);
+            auto bounds = blocks[i].initBounds(static_cast<unsigned>(block.bounds.size()));
+            for (unsigned j = 0; j < bounds.size(); ++j) bounds.set(j, block.bounds[j]);
+        }
+    }
+
+    void operator()(const msg::PlanAnswer& answer) {
+        auto out = to.initPlanAnswer();
+        out.setEpoch(answer.epoch);
+        out.setReady(answer.ready);
+        out.setReason(cleaned(answer.reason, text_bytes_max).c_str());
+    }
+
+    void operator()(const msg::PlanRetire& retire) { to.setPlanRetire(retire.epoch); }
+
+    void operator()(const msg::Rows& rows) {
+        auto out = to.initRows();
+        put(out.initFrame(), rows.frame);
+        out.setAttempt(rows.attempt);
+        out.setEpoch(rows.epoch);
+        out.setMessage(rows.message);
+        out.setDeadlineLeftUsec(rows.deadline_left.count());
+        put(out.initSoFar(), rows.so_far);
+        out.setSeq(rows.seq);
+        put(out.initTensors(static_cast<unsigned>(tensors.size())), tensors);
+    }
+
+    void operator()(const msg::RowsCancel& cancel) {
+        auto out = to.initRowsCancel();
+        put(out.initFrame(), cancel.frame);
+        out.setAttempt(cancel.attempt);
+        out.setEpoch(cancel.epoch);
+    }
+
+    void operator()(const msg::RowsAck& ack) {
+        auto out = to.initRowsAck();
+        out.setSeq(ack.seq);
+        out.setBytes(ack.bytes);
+        out.setFirstByteUsec(ack.first_byte.count());
+        out.setLastByteUsec(ack.last_byte.count());
     }
 
     void operator()(const msg::Ack& ack) {
@@ -231,7 +293,7 @@ struct Writer {
 unsigned first_segment_words(const Message& message) {
     size_t words = 96;
     if (const auto* state = std::get_if<msg::NodeState>(&message))
-        words += 6 * state->backlog.size() + 2 * state->remaining.size();
+        words += 6 * state->backlog.size() + 2 * state->remaining.size() + 5 * state->links.size();
     if (const auto* neighbours = std::get_if<msg::Neighbours>(&message)) words += 24 * neighbours->successors.size();
     if (const auto* found = std::get_if<msg::Found>(&message))
         words += 24 * (found->before.size() + found->after.size());
@@ -240,6 +302,10 @@ unsigned first_segment_words(const Message& message) {
         words +=
             2 * result->inference.classes.size() + 3 * result->inference.detections.size() + result->failure.size() / 8;
     if (std::holds_alternative<msg::Work>(message)) words += 16 * frontier_tensors_max;
+    if (std::holds_alternative<msg::Rows>(message)) words += 16 * msg::rows_tensors_max;
+    if (const auto* prepare = std::get_if<msg::PlanPrepare>(&message))
+        words +=
+            4 * prepare->plan.devices.size() + (4 + prepare->plan.devices.size() / 2) * prepare->plan.blocks.size();
     return static_cast<unsigned>(std::min<size_t>(words, 32 * 1024));
 }
 
@@ -266,6 +332,16 @@ msg::Result mended(msg::Result result) {
     return result;
 }
 
+/// Nothing if its deadline needs no mending.
+template <class Kind>
+std::optional<Message> with_mended_deadline(const Message& message) {
+    const auto* told = std::get_if<Kind>(&message);
+    if (told == nullptr || mended(told->deadline_left) == told->deadline_left) return std::nullopt;
+    Kind clean = *told;
+    clean.deadline_left = mended(told->deadline_left);
+    return clean;
+}
+
 template <class Fill>
 Encoded encode_small(Fill fill) {
     auto outgoing = std::make_shared<Outgoing>(128);
@@ -280,12 +356,8 @@ Result<Encoded> encode(const Message& message, std::vector<HostTensor> tensors) 
         const Message clean = mended(*result);
         if (std::get<msg::Result>(clean) != *result) return encode(clean, std::move(tensors));
     }
-    if (const auto* work = std::get_if<msg::Work>(&message);
-        work && mended(work->deadline_left) != work->deadline_left) {
-        msg::Work clean = *work;
-        clean.deadline_left = mended(work->deadline_left);
-        return encode(clean, std::move(tensors));
-    }
+    if (const auto clean = with_mended_deadline<msg::Work>(message)) return encode(*clean, std::move(tensors));
+    if (const auto clean = with_mended_deadline<msg::Rows>(message)) return encode(*clean, std::move(tensors));
     if (const auto* state = std::get_if<msg::NodeState>(&message);
         state && std::any_of(state->remaining.begin(), state->remaining.end(), too_long))
         return encode(mended(*state), std::move(tensors));

@@ -3,6 +3,7 @@
 // that its tensors alias for as long as anyone holds them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <span>
@@ -14,7 +15,7 @@
 namespace eddy::transport {
 
 /// A built message has its own few segments and one per tensor.
-inline constexpr uint32_t segments_max = 16 + frontier_tensors_max;
+inline constexpr uint32_t segments_max = 16 + std::max(frontier_tensors_max, msg::rows_tensors_max);
 
 /// Memory that all connections of a network may hold for messages half received.
 struct ReceiveBudget {

@@ -220,6 +220,23 @@ TEST_CASE("answers that were never asked for, late ones and repeated ones change
     CHECK(world.ring.predecessor() == node_id(200));
 }
 
+TEST_CASE("a ring leaves to the node what is the node's, and keeps its own to itself") {
+    World world(100);
+    world.form({150, 200});
+    const auto taken = [&](const Message& message) {
+        return world.ring.on_message(node_id(150), message, world.now(), world.sink);
+    };
+    const std::vector<Message> of_the_node = {
+        msg::NodeState{},  msg::Work{},       msg::Ack{},  msg::Result{},     msg::ResultAck{}, msg::PlanPrepare{},
+        msg::PlanAnswer{}, msg::PlanRetire{}, msg::Rows{}, msg::RowsCancel{}, msg::RowsAck{}};
+    for (const Message& message : of_the_node) CHECK_FALSE(taken(message));
+    const std::vector<Message> of_the_ring = {
+        msg::Ping{},           msg::Pong{},       msg::FindSuccessor{},        msg::Found{}, msg::Notify{},
+        msg::GetNeighbours{1}, msg::Neighbours{}, msg::Introduce{member(160)}, msg::Leave{}};
+    for (const Message& message : of_the_ring) CHECK(taken(message));
+    CHECK(of_the_node.size() + of_the_ring.size() == std::variant_size_v<Message>);
+}
+
 TEST_CASE("a neighbour that tells of a later life of this very node is not believed") {
     World world(100);
     world.form({150});

@@ -31,6 +31,12 @@ struct Envelope {
     resultAck @17 :Frame;
     inquiry @18 :Inquiry;
     alive @19 :UInt64;      # number of the inquiry it answers
+    planPrepare @20 :PlanPrepare;
+    planAnswer @21 :PlanAnswer;
+    planRetire @22 :UInt32; # epoch of the sender's plan that is over
+    rows @23 :Rows;
+    rowsCancel @24 :RowsCancel;
+    rowsAck @25 :RowsAck;
   }
 }
 
@@ -137,6 +143,11 @@ struct Remaining {
   price @2 :Float32;  # frames; at most 1e6
 }
 
+struct LinkSpeed {
+  node @0 :Data;           # the other end
+  bytesPerSecond @1 :Float32;  # as measured; finite, not negative
+}
+
 struct NodeState {
   sequence @0 :UInt64;
   asOfSeq @1 :UInt64;
@@ -148,6 +159,7 @@ struct NodeState {
   pressure @7 :Float64;           # largest weight / admitted rate of its sources; 0: none
   firstLayer @8 :UInt16;          # of its chain it runs these layers,
   endLayer @9 :UInt16;            # up to and without this one; equal: none
+  links @10 :List(LinkSpeed);     # from the sender to others; at most 32
 }
 
 # -- Frames on their way.
@@ -221,4 +233,52 @@ struct Result {
   classes @6 :List(ClassScore);
   detections @7 :List(Detection);
   failure @8 :Text;
+}
+
+# -- EdgeFlow: rows of a model over several devices, by a plan of the frames' source.
+
+struct RowBlock {
+  first @0 :UInt32;    # steps [first, last)
+  last @1 :UInt32;
+  bounds @2 :List(UInt32);   # one more than devices, from 0 on, never falling: device i makes the rows from bound i
+                             # up to bound i + 1
+  boundaryFirst @3 :Bool;
+}
+
+struct PlanPrepare {
+  epoch @0 :UInt32;
+  chainHash @1 :Data;
+  devices @2 :List(Data);    # nodes, each once; 1 to 16
+  window @3 :UInt32;         # frames that memory is reserved for; 1 to 16
+  blocks @4 :List(RowBlock); # at most 1024
+}
+
+struct PlanAnswer {
+  epoch @0 :UInt32;
+  ready @1 :Bool;
+  reason @2 :Text;     # why not
+}
+
+struct Rows {
+  frame @0 :Frame;
+  attempt @1 :UInt32;
+  epoch @2 :UInt32;
+  message @3 :UInt32;  # its number in the plan
+  deadlineLeftUsec @4 :Int64 = 0x7fffffffffffffff;  # greatest: none
+  soFar @5 :Durations;
+  tensors @6 :List(Tensor);  # at most 64
+  seq @7 :UInt64;      # rises by one with each Rows message on the connection
+}
+
+struct RowsCancel {
+  frame @0 :Frame;
+  attempt @1 :UInt32;
+  epoch @2 :UInt32;
+}
+
+struct RowsAck {             # receipt of one Rows message
+  seq @0 :UInt64;
+  bytes @1 :UInt64;
+  firstByteUsec @2 :Int64;   # the receiver's clock: only the difference means anything
+  lastByteUsec @3 :Int64;
 }

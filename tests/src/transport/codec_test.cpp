@@ -63,6 +63,7 @@ TEST_CASE("every kind of message comes back from its bytes as it was") {
             RC_ASSERT(message.index() == kind);
             std::vector<HostTensor> tensors;
             if (std::holds_alternative<msg::Work>(message)) tensors = any_list(frontier_tensors_max, any_tensor);
+            if (std::holds_alternative<msg::Rows>(message)) tensors = any_list(msg::rows_tensors_max, any_tensor);
             require_round_trip(message, tensors);
         }));
     }

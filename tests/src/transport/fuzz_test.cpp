@@ -32,13 +32,20 @@ std::vector<std::vector<std::byte>> corpus() {
         msg::Notify{},
         msg::Introduce{member},
         msg::Leave{"bye"},
-        msg::NodeState{1, 2, 1e-9, 4, 0, ContentHash{{1}}, {{}, {}}, {{0, Usec(1)}, {9, Usec(0)}}},
+        msg::NodeState{
+            1, 2, 1e-9, 4, 0, ContentHash{{1}}, {{}, {}}, {{0, Usec(1)}, {9, Usec(0)}}, {}, {{{}, 1e7F}, {{}, 0}}},
         msg::Ack{1, 2, Usec(3), Usec(4), true, {{}, {}}, {5, 6}},
         result,
-        msg::ResultAck{}};
+        msg::ResultAck{},
+        msg::PlanPrepare{7, {ContentHash{{1}}, {NodeId{}, NodeId{{1}}}, 2, {{0, 3, {0, 4, 8}, true}}}},
+        msg::PlanAnswer{7, false, "why"},
+        msg::PlanRetire{7},
+        msg::RowsCancel{{}, 1, 7},
+        msg::RowsAck{1, 2, Usec(3), Usec(4)}};
     std::vector<std::vector<std::byte>> all;
     for (const auto& message : messages) all.push_back(joined(*encode(message, {})));
     all.push_back(joined(*encode(msg::Work{}, {tensor, tensor})));
+    all.push_back(joined(*encode(msg::Rows{}, {tensor, tensor})));
     all.push_back(joined(encode(Hello{"c", member, {}, {}, true, Nonce{}, {}})));
     all.push_back(joined(encode(Proof{})));
     all.push_back(joined(encode(Refuse{1, "no"})));

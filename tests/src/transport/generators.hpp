@@ -2,83 +2,19 @@
 #pragma once
 
 #include <algorithm>
-#include <string>
+#include <limits>
 #include <vector>
 
-#include <rapidcheck.h>
-
+#include "arbitrary_values.hpp"
 #include "eddy/config.hpp"
-#include "src/transport/codec.hpp"
 
 namespace eddy::transport::testing {
-
-template <class T>
-T any() {
-    return *rc::gen::arbitrary<T>();
-}
-
-/// Often the ends of the range.
-template <class T>
-T any_of_range(T low, T high) {
-    const int which = *rc::gen::inRange(0, 6);
-    if (which < 2) return which == 0 ? low : high;
-    return static_cast<T>(*rc::gen::inRange<int64_t>(static_cast<int64_t>(low), static_cast<int64_t>(high)));
-}
-
-template <size_t size>
-std::array<uint8_t, size> any_bytes() {
-    return *rc::gen::container<std::array<uint8_t, size>>(rc::gen::arbitrary<uint8_t>());
-}
-
-inline std::string any_text(size_t bytes_max) {
-    static const std::vector<std::string> letters = {"a", "Z", "0", " ", "\"", "\\", "-", "é", "₂", "🦆"};
-    std::string text;
-    const auto wanted = *rc::gen::weightedOneOf<size_t>(
-        {{4, rc::gen::inRange<size_t>(0, 12)}, {1, rc::gen::inRange<size_t>(0, bytes_max + 1)}});
-    while (true) {
-        const std::string& letter = letters[*rc::gen::inRange<size_t>(0, letters.size())];
-        if (text.size() + letter.size() > wanted) return text;
-        text += letter;
-    }
-}
-
-inline NodeId any_node() { return {any_bytes<20>()}; }
-inline SourceId any_source() { return {any_node(), StreamId{any<uint16_t>()}}; }
-inline FrameId any_frame() { return {any_source(), Incarnation{any<uint64_t>()}, any<uint64_t>()}; }
-inline ContentHash any_hash() { return any<bool>() ? ContentHash{} : ContentHash{any_bytes<32>()}; }
-inline Usec any_duration() { return Usec(any_of_range<int64_t>(0, int64_t{365} * 24 * 3600 * 1000000)); }
-inline float any_score() { return static_cast<float>(*rc::gen::inRange(-1000, 1000)) / 999.0F; }
 
 inline msg::Member any_member() {
     return {any_node(),
             Incarnation{any<uint64_t>()},
             any_text(name_bytes_max),
             {"h" + any_text(host_bytes_max - 1), any_of_range<uint16_t>(1, UINT16_MAX)}};
-}
-
-/// A list whose length is mostly small, sometimes at its bound.
-template <class Make>
-auto any_list(size_t count_max, Make make) {
-    std::vector<decltype(make())> list;
-    const size_t count = *rc::gen::weightedOneOf<size_t>(
-        {{6, rc::gen::inRange<size_t>(0, std::min<size_t>(count_max, 5) + 1)}, {1, rc::gen::just(count_max)}});
-    for (size_t i = 0; i < count; ++i) list.push_back(make());
-    return list;
-}
-
-inline HostTensor any_tensor() {
-    HostTensor tensor;
-    tensor.meta.value.value = any<uint32_t>();
-    tensor.meta.dtype = static_cast<DType>(*rc::gen::inRange(0, 7));
-    const size_t dims = *rc::gen::inRange<size_t>(0, dims_max + 1);
-    for (size_t i = 0; i < dims; ++i) tensor.meta.shape.push_back(*rc::gen::inRange(0, 4));
-    if (any<bool>()) tensor.meta.rows = {1, any_of_range<uint32_t>(1, UINT32_MAX)};
-    const size_t bytes = *tensor.meta.bytes();
-    auto data = allocate_bytes(bytes);
-    const auto first = any<uint8_t>();
-    for (size_t i = 0; i < bytes; ++i) data.get()[i] = static_cast<std::byte>(first + 7 * i);
-    tensor.bytes = SharedBytes(data, bytes);
-    return tensor;
 }
 
 inline msg::Work any_work() {
@@ -122,6 +58,52 @@ inline msg::Neighbours any_neighbours() {
     return neighbours;
 }
 
+inline msg::PlanPrepare any_plan() {
+    msg::PlanPrepare prepare{any<uint32_t>(), {any_hash(), {any_node()}, 1, {}}};
+    RowPlan& plan = prepare.plan;
+    plan.window = any_of_range<uint32_t>(1, plan_window_max);
+    for (const NodeId& node : any_list(plan_devices_max - 1, any_node)) plan.devices.push_back(node);
+    for (size_t i = 0; i < plan.devices.size(); ++i) plan.devices[i].bytes[0] = static_cast<uint8_t>(i);
+    plan.blocks = any_list(plan_blocks_max, [&] {
+        RowBlock block{any<uint32_t>(), any<uint32_t>(), {}, any<bool>()};
+        const uint32_t rows = any_of_range<uint32_t>(0, UINT32_MAX / plan_devices_max);
+        // With some devices that make no rows.
+        for (uint32_t i = 0; i <= plan.devices.size(); ++i) block.bounds.push_back((i - i % 3 / 2) * rows);
+        return block;
+    });
+    return prepare;
+}
+
+inline msg::Rows any_rows() {
+    msg::Rows rows{any_frame(), any<uint32_t>(), any<uint32_t>(), any<uint32_t>(), Usec::max(), {}, any<uint64_t>()};
+    rows.so_far = {any_duration(), any_duration()};
+    if (any<bool>()) rows.deadline_left = any<bool>() ? any_duration() : -any_duration();
+    return rows;
+}
+
+inline msg::RowsAck any_rows_ack() {
+    msg::RowsAck ack{any<uint64_t>(), any<uint64_t>(), any_duration(), {}};
+    ack.last_byte = ack.first_byte + any_duration();
+    return ack;
+}
+
+inline msg::NodeState any_state() {
+    msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), 0, any_hash(), {}, {}};
+    state.gamma_s_per_parameter = state.pressure = *rc::gen::inRange(0, 1000000) * 1e-12;
+    state.layers = {any<uint16_t>(), any<uint16_t>()};
+    state.backlog = any_list(backlogs_max, [] { return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()}; });
+    int layer = *rc::gen::inRange(-1, 100);
+    state.remaining = any_list(remaining_max, [&layer] {
+        layer += *rc::gen::inRange(1, 4000);
+        return msg::Remaining{static_cast<uint16_t>(layer), any_duration(), 1e6F / float(1 + layer)};
+    });
+    state.links = any_list(links_told_max, [] {
+        const auto speed = static_cast<float>(any_of_range<uint32_t>(0, UINT32_MAX));
+        return msg::LinkSpeed{any_node(), any<bool>() ? speed : std::numeric_limits<float>::max()};
+    });
+    return state;
+}
+
 inline Message any_message(size_t kind) {
     switch (kind) {
         case 0: return msg::Ping{any<uint64_t>()};
@@ -135,20 +117,7 @@ inline Message any_message(size_t kind) {
         case 6: return msg::Notify{};
         case 7: return msg::Introduce{any_member()};
         case 8: return msg::Leave{any_text(text_bytes_max)};
-        case 9: {
-            msg::NodeState state{any<uint64_t>(), any<uint64_t>(), 0, any<uint64_t>(), 0, any_hash(), {}, {}};
-            state.gamma_s_per_parameter = state.pressure = *rc::gen::inRange(0, 1000000) * 1e-12;
-            state.layers = {any<uint16_t>(), any<uint16_t>()};
-            state.backlog = any_list(backlogs_max, [] {
-                return msg::Backlog{any_source(), any<uint16_t>(), any<uint32_t>()};
-            });
-            int layer = *rc::gen::inRange(-1, 100);
-            state.remaining = any_list(remaining_max, [&layer] {
-                layer += *rc::gen::inRange(1, 4000);
-                return msg::Remaining{static_cast<uint16_t>(layer), any_duration(), 1e6F / float(1 + layer)};
-            });
-            return state;
-        }
+        case 9: return any_state();
         case 10: return any_work();
         case 11: {
             msg::Ack ack{any<uint64_t>(), any<uint64_t>(), any_duration(), {}, any<bool>(), {}};
@@ -158,7 +127,13 @@ inline Message any_message(size_t kind) {
             return ack;
         }
         case 12: return any_result();
-        default: return msg::ResultAck{any_frame()};
+        case 13: return msg::ResultAck{any_frame()};
+        case 14: return any_plan();
+        case 15: return msg::PlanAnswer{any<uint32_t>(), any<bool>(), any_text(text_bytes_max)};
+        case 16: return msg::PlanRetire{any<uint32_t>()};
+        case 17: return any_rows();
+        case 18: return msg::RowsCancel{any_frame(), any<uint32_t>(), any<uint32_t>()};
+        default: return any_rows_ack();
     }
 }
 

@@ -96,6 +96,8 @@ TEST_CASE("a peer that breaks the protocol after joining is dropped, and told wh
     const std::vector<Offence> offences = {
         {"tensors on the control lane", "wrong connection", joined(*encode(msg::Work{}, {})), {}},
         {"a heartbeat on the bulk lane", "wrong connection", {}, joined(*encode(msg::Ping{}, {}))},
+        {"rows on the control lane", "wrong connection", joined(*encode(msg::Rows{}, {})), {}},
+        {"a receipt of rows on the bulk lane", "wrong connection", {}, joined(*encode(msg::RowsAck{}, {}))},
         {"a second hello", "handshake again", joined(encode(Hello{"eddy", neighbour, {}, {}, true, {}, {}})), {}},
         {"a malformed message", "malformed", malformed, {}},
         {"zeros", "empty message", std::vector<std::byte>(64), {}},
