@@ -102,9 +102,6 @@ public:
         rows_ = std::max(rows_, rows);
         share_.weight_bytes += problem_.graph().operators()[op].weight_bytes;
     }
-    void value_held(const ValueRows& held) {
-        share_.workspace_bytes += problem_.row_bytes(held.value) * static_cast<uint64_t>(held.rows.size());
-    }
     /// Operators of a step are one to the processor: the most rows that one of them makes count.
     void finish() {
         if (rows_ == 0) return;
@@ -129,6 +126,34 @@ void add_rows(std::vector<ValueRows>& list, ValueRows more) {
         at->rows = hull(at->rows, more.rows);
     else
         list.insert(at, more);
+}
+
+/// The most bytes of what operators make that are needed at a time, if they run in their order: each value from where
+/// it is made to where it is read last, outputs to the end.
+uint64_t most_at_a_time(const Problem& problem, const BlockFacts& facts, const graph::BlockRows& walked) {
+    const auto& graph = problem.graph();
+    const size_t places = facts.operators.size();
+    std::vector<size_t> last_read(graph.values().size(), 0);
+    for (size_t place = 0; place < places; ++place)
+        if (!walked.operators[place].empty())
+            for (const ValueId id : graph.operators()[facts.operators[place]].inputs) last_read[id.value] = place;
+    for (const BlockOutput& output : facts.outputs) last_read[output.value.value] = places - 1;
+    std::vector<uint64_t> begins(places), ends(places);
+    for (const ValueRows& made : walked.made) {
+        const auto at = std::lower_bound(facts.operators.begin(), facts.operators.end(), graph.value(made.value).producer);
+        const auto place = static_cast<size_t>(at - facts.operators.begin());
+        const uint64_t bytes = problem.row_bytes(made.value) * static_cast<uint64_t>(made.rows.size());
+        begins[place] += bytes;
+        ends[std::max(place, last_read[made.value.value])] += bytes;
+    }
+    uint64_t now = 0;
+    uint64_t most = 0;
+    for (size_t place = 0; place < places; ++place) {
+        now += begins[place];
+        most = std::max(most, now);
+        now -= ends[place];
+    }
+    return most;
 }
 
 }  // namespace
@@ -160,11 +185,12 @@ Share Blocks::find_share(const BlockFacts& facts, RowRange rows, bool lead) cons
     EDDY_ASSERT(walked.ok());
     for (const ValueRows& input : walked->inputs) add_rows(share.inputs, input);
     for (const ValueRows& made : walked->made) {
-        costs.value_held(made);
         const auto is_made = [&](const BlockOutput& output) { return output.value == made.value; };
         if (std::any_of(facts.outputs.begin(), facts.outputs.end(), is_made)) add_rows(share.outputs, made);
     }
-    for (const ValueRows& input : share.inputs) costs.value_held(input);
+    share.workspace_bytes = most_at_a_time(problem_, facts, *walked);
+    for (const ValueRows& input : share.inputs)
+        share.workspace_bytes += problem_.row_bytes(input.value) * static_cast<uint64_t>(input.rows.size());
     for (size_t place = 0; place < facts.operators.size(); ++place) {
         const RowRange made = walked->operators[place];
         if (made.empty()) continue;

@@ -46,7 +46,7 @@ struct Share {
     std::vector<StepRows> work;             ///< ascending
     std::vector<double> cost_us;            ///< of it by profile, at speed 1, without what every unit takes
     uint64_t weight_bytes = 0;
-    uint64_t workspace_bytes = 0;  ///< inputs and all that is made, as if nothing were given back before the end
+    uint64_t workspace_bytes = 0;  ///< inputs, and the most of what is made that is needed at a time
 };
 
 class Blocks {

@@ -24,6 +24,15 @@ Result<Problem> Problem::make(Parts parts) {
     return problem;
 }
 
+Result<Problem> Problem::of_structure(graph::ModelGraph graph, size_t devices, size_t source) {
+    RowProfile free;
+    for (const graph::RowStep& step : graph::row_steps(graph, graph::row_rules(graph)))
+        free.steps.push_back({step.first, step.last, {{static_cast<uint32_t>(step.rows), 0}}});
+    Parts parts{std::move(graph), {std::move(free)}, std::vector<Device>(devices), {}, {}, source};
+    parts.links.resize(devices * devices);
+    return make(std::move(parts));
+}
+
 Result<Problem> Problem::with(std::vector<Device> devices, std::vector<Link> links, size_t source) const {
     Problem changed = *this;
     changed.parts_.devices = std::move(devices);

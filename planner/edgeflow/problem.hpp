@@ -57,6 +57,9 @@ public:
     /// has the model.
     static Result<Problem> make(Parts parts);
 
+    /// What a plan's units follow from, without any cost: for who carries a plan out that somebody else made.
+    static Result<Problem> of_structure(graph::ModelGraph graph, size_t devices, size_t source);
+
     [[nodiscard]] const graph::ModelGraph& graph() const { return parts_.graph; }
     [[nodiscard]] const std::vector<graph::RowRule>& rules() const { return rules_; }
     [[nodiscard]] const std::vector<graph::RowStep>& steps() const { return steps_; }

@@ -45,9 +45,9 @@ struct Unit {
 
 struct DeviceMemory {
     uint64_t weight_bytes = 0;
-    uint64_t workspace_bytes = 0;  ///< of its largest unit
+    uint64_t workspace_bytes = 0;  ///< of its largest unit; one runs at a time
     uint64_t held_bytes = 0;       ///< what comes and what units give, as if nothing of a frame were given back
-    [[nodiscard]] uint64_t of_frames(uint64_t frames) const { return frames * (workspace_bytes + held_bytes); }
+    [[nodiscard]] uint64_t of_frames(uint64_t frames) const { return workspace_bytes + frames * held_bytes; }
 };
 
 struct UnitGraph {

@@ -23,6 +23,7 @@ void add_sim_run_command(CLI::App& program, Chosen& chosen);        ///< after a
 void add_sim_scenario_commands(CLI::App& program, Chosen& chosen);  ///< after add_sim_commands
 void add_doctor_command(CLI::App& program, Chosen& chosen);
 void add_plan_commands(CLI::App& program, Chosen& chosen);
+void add_plan_edgeflow_command(CLI::App& program, Chosen& chosen);  ///< after add_plan_commands
 void add_lab_commands(CLI::App& program, Chosen& chosen);
 void add_lab_plot_command(CLI::App& program, Chosen& chosen);  ///< after what adds "lab"
 

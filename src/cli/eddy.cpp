@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
     add_sim_chaos_command(program, chosen);
     add_doctor_command(program, chosen);
     add_plan_commands(program, chosen);
+    add_plan_edgeflow_command(program, chosen);
     add_lab_commands(program, chosen);
     add_lab_plot_command(program, chosen);
     program.footer(

@@ -85,14 +85,14 @@ TEST_CASE("the experiments are those that the table in their folder names") {
         "slow-one-of-five", "speed-halves",    "sixteen-devices",  "low-load",       "low-load-unequal",
         "defer-one",        "defer-two",       "defer-four",       "defer-eight",    "cluster-1",
         "cluster-2",        "cluster-4",       "cluster-8",        "cluster-12",     "cluster-16",
-        "cluster-20"};
+        "cluster-20",       "edgeflow-four-unequal"};
     std::set<std::string> found;
     for (const auto& [name, experiment] : shipped()) found.insert(name);
     CHECK(found == expected);
     const std::string readme = text_of(folder / "README.md");
     for (const char* name :
          {"fig3-two", "links-20", "slow-one-of-five", "speed-halves", "sixteen-devices", "low-load", "low-load-unequal",
-          "defer-one", "cluster-20", "mobilenet_v2_224.profile.json", "resnet50.profile.json"})
+          "defer-one", "cluster-20", "edgeflow-four-unequal", "mobilenet_v2_224.profile.json", "resnet50.profile.json"})
         CHECK_MESSAGE(readme.find(std::string("`") + name + "`") != std::string::npos, name);
 }
 
@@ -102,7 +102,8 @@ TEST_CASE("each begins with what it shows, has a title of its own, and uses a re
         INFO(name);
         CHECK(text_of(folder / (name + ".toml")).rfind("# ", 0) == 0);
         CHECK(titles.insert(experiment.title).second);
-        CHECK(experiment.profile == (name.rfind("defer-", 0) == 0 ? resnet : mobilenet));
+        const bool large = name.rfind("defer-", 0) == 0 || name.rfind("edgeflow-", 0) == 0;
+        CHECK(experiment.profile == (large ? resnet : mobilenet));
         CHECK(experiment.window_s >= 60);
         CHECK(experiment.links == ExperimentLinks::ring);
         CHECK(experiment.link.delay_ms > 0);
