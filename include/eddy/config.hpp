@@ -48,6 +48,18 @@ constexpr const char* name_of(PolicyKind policy) {
 /// By what ar-mdi and ms-mdi share out a model: its parameters (the papers), or its layers' measured times.
 enum class SharesKind : uint8_t { parameters, measured };
 
+/// How a frame's model is divided: by layers along the ring, by rows over all devices at once (EdgeFlow), or by what is
+/// better at the time.
+enum class PartitionKind : uint8_t { chain, edgeflow, automatic };
+constexpr const char* name_of(PartitionKind partition) {
+    switch (partition) {
+        case PartitionKind::chain: return "chain";
+        case PartitionKind::edgeflow: return "edgeflow";
+        case PartitionKind::automatic: return "auto";
+    }
+    return "";
+}
+
 inline constexpr uint32_t priority_max = 100;
 inline constexpr double replay_speed_max = 1000;
 inline constexpr size_t zone_levels_max = 3;
@@ -76,10 +88,12 @@ struct NodeConfig {
     uint64_t memory_mb = 1024;           ///< weights, compiled segments, buffers
     std::optional<uint64_t> custody_mb;  ///< kept of frames that were handed over; absent: an eighth of memory_mb
     std::string replay;         ///< a recorded profile: nothing is computed, its times are waited; without model_path
+    std::string row_profile;    ///< eddy.row_profile/1; absent: measured where it is needed, or there is none
     double replay_speed = 1.0;  ///< its times are divided by it; above 0, at most replay_speed_max
     // [scheduler]
     PolicyKind policy = PolicyKind::layered;
     SharesKind shares = SharesKind::parameters;
+    PartitionKind partition = PartitionKind::chain;
     uint32_t queue_frames = 16;   ///< bound of each per-source queue
     uint32_t attempts_max = 3;    ///< per frame, first one included
     double stop_timeout_s = 5;    ///< admitted frames may finish for so long after SIGTERM

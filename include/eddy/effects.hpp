@@ -55,6 +55,12 @@ public:
     /// Get ready to run these, one by one and beside what is being computed; Prepared follows, once for all calls so
     /// far. Other runs are served as well, but their first time may be slow.
     virtual void prepare(std::span<const UnitRange> runs) = 0;
+    /// Get ready to run these units of a plan over rows, beside what is being computed; Compiled follows.
+    virtual void compile(PlanId /*plan*/, std::span<const UnitOrder> /*units*/) {}
+    /// No job of this plan will come any more. One that is being computed may still end.
+    virtual void forget(PlanId /*plan*/) {}
+    /// Make a plan over rows, beside all else; PlanMade follows. One at a time.
+    virtual void make_plan(const PlanRequest& /*request*/) {}
     /// The core will not use this buffer again.
     virtual void release(BufferId buffer) = 0;
     /// The fate of a frame of this node's own sources, once per frame.

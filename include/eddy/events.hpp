@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "eddy/messages.hpp"
+#include "eddy/row_order.hpp"
 
 namespace eddy {
 
-/// A run of consecutive execution units of one plan; in the chain plan, unit = layer.
+/// A run of consecutive execution units of one plan; in the chain, which is plan 0, unit = layer. Other plans are
+/// numbered by the node itself.
 struct UnitRange {
     PlanId plan;
     uint32_t first = 0;
@@ -93,6 +95,19 @@ struct Computed {
 /// All runs that were to be prepared are fast now, or cannot be made so.
 struct Prepared {};
 
+/// The units of a plan over rows are compiled, or why they cannot be.
+struct Compiled {
+    PlanId plan;
+    std::string failure;
+};
+
+/// What came of a PlanRequest; exactly one of proposal and failure is meaningful.
+struct PlanMade {
+    uint64_t request = 0;
+    std::optional<PlanProposal> proposal;
+    std::string failure;
+};
+
 struct Timer {
     TimerId timer;
 };
@@ -105,6 +120,7 @@ struct Stop {
 }  // namespace ev
 
 using Event = std::variant<ev::Captured, ev::SourceEnded, ev::PeerUp, ev::PeerDown, ev::DialFailed, ev::Received,
-                           ev::Progress, ev::Drained, ev::Computed, ev::Prepared, ev::Timer, ev::Stop>;
+                           ev::Progress, ev::Drained, ev::Computed, ev::Prepared, ev::Compiled, ev::PlanMade,
+                           ev::Timer, ev::Stop>;
 
 }  // namespace eddy

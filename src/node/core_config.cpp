@@ -9,6 +9,7 @@ CoreConfig core_config(const NodeConfig& config) {
     core.seeds = config.seeds;
     core.policy = config.policy;
     core.shares = config.shares;
+    core.partition = config.partition;
     core.lanes = config.lanes;
     core.queue_frames = config.queue_frames;
     core.attempts_max = config.attempts_max;

@@ -1,6 +1,7 @@
 // What NodeCore must be told once.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,8 @@
 #include "eddy/journal.hpp"
 #include "eddy/messages.hpp"
 #include "eddy/profile.hpp"
+#include "eddy/row_profile.hpp"
+#include "models/graph/graph.hpp"
 
 namespace eddy::node {
 
@@ -42,6 +45,11 @@ struct CoreConfig {
     /// While buffers hold more than this and custody_bytes, a source gets no credit but one, and admits no frame but
     /// one.
     uint64_t queue_bytes = UINT64_MAX / 4;
+    // EdgeFlow: without `chain` this node takes part in plans over rows, if it knows the model's graph and what rows cost.
+    PartitionKind partition = PartitionKind::chain;
+    std::shared_ptr<const graph::ModelGraph> graph;
+    std::shared_ptr<const RowProfile> rows;
+    uint64_t row_bytes = uint64_t{256} << 20;  ///< reserved at most for frames by rows, of all plans
 };
 
 /// Core settings out of a checked configuration; `self`, `profile`, `time_scale` and what follows from the plan of

@@ -6,6 +6,10 @@
 
 namespace eddy::node {
 
+namespace {
+constexpr size_t rows_remembered = 256;
+}  // namespace
+
 bool Link::has_credit(const SourceId& source) const {
     const auto it = outgoing_.find(source);
     return it == outgoing_.end() ? credit_initial > 0 : it->second.sent < it->second.limit;
@@ -63,6 +67,18 @@ std::vector<scheduler::Item> Link::take_unacknowledged() {
     bytes_of_.clear();
     unacknowledged_bytes_ = 0;
     return items;
+}
+
+uint64_t Link::send_rows(uint64_t bytes) {
+    rows_bytes_.push_back(bytes);
+    if (rows_bytes_.size() > rows_remembered) rows_bytes_.pop_front();
+    return ++rows_sent_;
+}
+
+void Link::on_rows_ack(const msg::RowsAck& ack) {
+    if (ack.seq > rows_sent_ || ack.seq + rows_bytes_.size() <= rows_sent_) return;
+    const uint64_t bytes = rows_bytes_[static_cast<size_t>(rows_bytes_.size() - 1 - (rows_sent_ - ack.seq))];
+    estimator_.on_receipt(bytes, std::max(Usec{0}, ack.last_byte - ack.first_byte));
 }
 
 bool Link::on_state(const msg::NodeState& state, Instant now) {

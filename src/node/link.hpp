@@ -53,6 +53,11 @@ public:
     [[nodiscard]] const Progress& progress() const { return progress_; }
     [[nodiscard]] Progress& progress() { return progress_; }
 
+    // -- rows of plans (EdgeFlow): checked by the plan, so they need no credit; receipts only tell how fast the link is
+    /// Books a message of rows and returns its number.
+    uint64_t send_rows(uint64_t bytes);
+    void on_rows_ack(const msg::RowsAck& ack);
+
     // -- what the neighbour says of itself -------------------------------------------------------------------------
     /// False: older than what is known, ignored.
     bool on_state(const msg::NodeState& state, Instant now);
@@ -112,6 +117,8 @@ private:
         uint16_t layer;
     };
     std::deque<Sent> since_report_;  ///< and not yet in the neighbour's report; bounded
+    uint64_t rows_sent_ = 0;
+    std::deque<uint64_t> rows_bytes_;  ///< of the last messages of rows, the newest last; bounded
     Instant busy_until_{};           ///< when the last byte sent will have left, by the estimated bandwidth
     LinkEstimator estimator_;
     Progress progress_;

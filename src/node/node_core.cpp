@@ -69,8 +69,17 @@ void NodeCore::on(const Event& event, Instant now, EffectSink& sink) {
     now_ = now;
     sink_ = &sink;
     if (late) stood_still();
-    std::visit([&](const auto& e) { handle(e); }, event);
+    std::visit(
+        [&](const auto& e) {
+            if constexpr (requires { handle(e); })
+                handle(e);
+            else if constexpr (requires { flows_.handle(e); })
+                flows_.handle(e);
+            // Drained: pump() looks at the links anyway.
+        },
+        event);
     if (ring_.epoch() != ring_epoch_) members_changed();
+    flows_.settle();
     choose_way();
     pump();
     grant_credits();
@@ -102,6 +111,7 @@ void NodeCore::members_changed() {
         const bool restarted = now_there != members_.end();
         const bool left = !restarted && ring_.has_left(id);
         const auto link = links_.find(id);
+        flows_.lost(id);
         // Who is out of view, or left and finishes what it has, goes on working while its connection stands.
         if (link != links_.end() && !restarted && (left || died.count(id) == 0)) continue;
         if (link != links_.end()) take_back(link->second);
@@ -219,6 +229,7 @@ void NodeCore::link_lost(const NodeId& peer) {
     Link link = std::move(it->second);
     links_.erase(it);
     view_dirty_ = true;
+    flows_.lost(peer);
     take_back(link);
     if (!ring_.is_member(peer)) {
         releases_.forget(peer);
@@ -236,6 +247,7 @@ void NodeCore::handle(const ev::Received& e) {
     ring_.on_life(e.peer, now_);
     buffers_.adopt(e.tensors);
     if (ring_.on_message(e.peer, e.message, now_, *sink_)) return buffers_.release(e.tensors, *sink_);
+    if (flows_.receive(e)) return;
     std::visit(
         [&](const auto& message) {
             if constexpr (requires { receive(e, message); }) receive(e, message);
@@ -245,9 +257,8 @@ void NodeCore::handle(const ev::Received& e) {
 
 void NodeCore::handle(const ev::Progress& e) { ring_.on_life(e.peer, now_); }
 
-void NodeCore::handle(const ev::Drained&) {}  // pump() looks at the links anyway
-
 void NodeCore::handle(const ev::Computed& e) {
+    if (flows_.handle(e)) return;
     const auto it = lanes_.find(e.job);
     EDDY_ASSERT(it != lanes_.end());
     Running running = std::move(it->second);
@@ -310,8 +321,9 @@ void NodeCore::handle(const ev::Timer& e) {
             refresh_pressure();
             refresh_held_back(frames_every);
             // The price of an idle lane falls with time, which its predecessor must hear of to send it something.
-            state_dirty_ |= lanes_.size() < config_.lanes && queues_.board().price_here[0] > 0;
+            state_dirty_ |= flows_.lane_free() && queues_.board().price_here[0] > 0;
             choose_cuts();
+            flows_.tick();
             view_dirty_ = true;  // a report may have grown too old
             sink_->arm(TimerId::frames, now_ + frames_every);
             break;
@@ -336,6 +348,8 @@ void NodeCore::handle(const ev::Stop& e) {
 }
 
 double NodeCore::gamma_s_per_parameter(const NodeId& member) const {
+    if (member == config_.self.id && flows_.rows().pace())
+        return config_.profile.gamma_s_per_parameter() * *flows_.rows().pace();
     if (member == config_.self.id) return config_.profile.gamma_s_per_parameter() * clock_.scale() * stretch_;
     const auto it = links_.find(member);
     return it == links_.end() ? 0 : it->second.state().gamma_s_per_parameter;
@@ -368,7 +382,7 @@ std::vector<QueueLengths> NodeCore::queue_lengths() const {
 void NodeCore::check_invariants() const {
     ring_.check_invariants();
     ledger_.check_invariants();
-    EDDY_ASSERT(lanes_.size() <= config_.lanes);
+    EDDY_ASSERT(lanes_.size() + flows_.rows().jobs() <= config_.lanes);
     queues_.check_invariants();
     uint64_t held = ledger_.open_frames();
     queues_.each([&](size_t row, size_t queue, const Item& item) {
@@ -384,6 +398,8 @@ void NodeCore::check_invariants() const {
     }
     for (const auto& [peer, link] : links_)
         for (const auto& [seq, item] : link.unacknowledged()) held += item.tensors.size();
+    flows_.check_invariants();
+    held += flows_.rows().held_tensors();
     custody_.check_invariants();
     custody_.each([&](const NodeId&, const Item& item) { held += item.tensors.size(); });
     EDDY_ASSERT(held == buffers_.holders());  // no buffer leaks, none is released while needed

@@ -1,16 +1,14 @@
 // NodeCore: ring, scheduler and plan joined in one pure state machine. The daemon and the simulator run this same code.
 //
-// A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome.
-// Who does not get on is routed around (progress.hpp). The source keeps the pixels of every frame until its outcome, a
-// node what it handed over until the next has passed it on (custody.hpp). What was handed to a lost node is queued
-// again here; what nobody has its source sends again, under a higher attempt, which fences stale work. The first result
-// wins.
+// A frame here: Captured -> reservoir -> queue -> lane and link in turn (policy) -> successor … -> Result -> outcome; or
+// by rows (node_flows.hpp). Who does not get on is routed around (progress.hpp). The source keeps the pixels of every
+// frame until its outcome, a node what it handed over until the next has passed it on (custody.hpp). What a lost node
+// had is queued again here, or by its source under a higher attempt, which fences stale work. The first result wins.
 //
 // Bounds: reservoir; of a foreign source, all queues together: `queue_frames` (times cuts_default, of a policy with
-// cuts), plus one per neighbour for the credit that needs no grant, plus what comes back from a broken or stalled
-// link; of an own source `queue_frames` more, and one per lane; outbox, receipts, results not acknowledged; custody in
-// bytes; all buffers `queue_bytes` and custody's, beyond which a frame a source comes, and what is here may grow by
-// being computed. One thread, the caller's.
+// cuts), one per neighbour for the credit that needs no grant, and what comes back from a broken link; of an own source
+// `queue_frames` more, and one per lane; outbox, receipts, results; custody in bytes; all buffers `queue_bytes` and
+// custody's, beyond which a frame a source comes, and what is here may grow by being computed. One thread, the caller's.
 #pragma once
 
 #include <memory>
@@ -28,6 +26,7 @@
 #include "src/node/custody.hpp"
 #include "src/node/frame_ledger.hpp"
 #include "src/node/link.hpp"
+#include "src/node/node_flows.hpp"
 #include "src/node/node_records.hpp"
 #include "src/node/stream.hpp"
 #include "src/node/taken_work.hpp"
@@ -50,17 +49,17 @@ public:
     [[nodiscard]] double gamma_s_per_parameter(const NodeId& member) const;  ///< as last reported; 0: unknown, or none
     [[nodiscard]] const Link* link(const NodeId& peer) const;                ///< nullptr: not connected
     [[nodiscard]] std::optional<NodeId> next_hop() const { return way_; }    ///< of frames; policies without workers
+    [[nodiscard]] const RowFlows& rows() const { return flows_.rows(); }
     [[nodiscard]] uint64_t buffered_bytes() const { return buffers_.bytes(); }
     [[nodiscard]] const char* policy_name() const { return policy_->name(); }
     [[nodiscard]] bool stopping() const { return stopping_; }
     /// In queues, on lanes, and_without_receipt, or as a result without acknowledgement; what is only in custody not.
     [[nodiscard]] std::set<FrameId> frames_here(bool and_without_receipt = true) const;
-
     void check_invariants() const;
 
 private:
+    friend class NodeFlows;
     using Item = scheduler::Item;
-
     // events (node_core.cpp)
     void handle(const ev::Captured& e);
     void handle(const ev::SourceEnded& e);
@@ -69,7 +68,6 @@ private:
     void handle(const ev::DialFailed& e);
     void handle(const ev::Received& e);
     void handle(const ev::Progress& e);
-    void handle(const ev::Drained& e);
     void handle(const ev::Computed& e);
     void handle(const ev::Prepared& e);
     void handle(const ev::Timer& e);
@@ -99,6 +97,7 @@ private:
     // scheduling (node_schedule.cpp)
     void pump();
     bool admit_frames();
+    FrameId next_frame(StreamId stream, bool again);
     void admit_frame(StreamId stream, size_t row, size_t queue, bool again);
     bool move_one();
     bool move_stuck();
@@ -178,7 +177,6 @@ private:
     std::vector<uint16_t> cuts_, next_cuts_;  ///< offered, of policies without cuts the frame; being prepared
     std::map<FrameId, NodeId> given_;         ///< own frames at workers, of policies that use workers
     double pressure_ = 0;                     ///< largest w / r of the ring, as far as known
-    bool view_dirty_ = true;                  ///< the board's picture of the successor is to be made again
     double last_stretch_ = 1, stretch_ = 1;   ///< of the last run and all: so much longer than expected they take
     std::map<JobId, Running> lanes_;          ///< at most config_.lanes
     TakenWork taken_;
@@ -191,10 +189,12 @@ private:
     uint64_t next_job_ = 1, state_sequence_ = 0, ring_epoch_ = 0;
     Instant states_sent_{}, far_states_sent_{}, cuts_due_{};
     bool state_dirty_ = false, releases_due_ = false;  ///< these need not wait for a message to go with
+    bool view_dirty_ = true;                           ///< the board's picture of the successor is to be made again
     std::map<NodeId, Incarnation> members_;            ///< as of ring_epoch_
     Instant ring_armed_ = never, link_armed_ = never, stop_deadline_ = never, now_{};  ///< now_: of the last event
     bool stopping_ = false, left_ = false, idle_told_ = false;
     EffectSink* sink_ = nullptr;  ///< during on() only
+    NodeFlows flows_{*this};      ///< frames by rows
 };
 
 }  // namespace eddy::node

@@ -98,6 +98,7 @@ void NodeCore::settle(const FrameId& frame, FrameState state, const std::string&
         stream.reservoir.erase(waiting);
         sink_->allow_capture({frame.source.stream, 1});
     }
+    flows_.forget(frame);
     Outcome outcome;
     outcome.state = state;
     outcome.reason = reason;
@@ -107,6 +108,7 @@ void NodeCore::settle(const FrameId& frame, FrameState state, const std::string&
 void NodeCore::retry(const FrameId& frame, const std::string& reason) {
     const FrameRecord* record = ledger_.find(frame);
     if (record == nullptr || record->attempts == 0) return;
+    flows_.forget(frame);
     if (record->attempts >= config_.attempts_max) {
         sink_->log(LogLevel::warning, "frame " + std::to_string(frame.k) + " failed after " +
                                           std::to_string(record->attempts) + " attempts; the last: " + reason);
@@ -148,8 +150,9 @@ void NodeCore::suspect_all_away() {
     const Usec grace = std::clamp(grace_completions * recent_completion_, std::min(grace_least, most), most);
     for (uint16_t i = 0; i < streams_.size(); ++i)
         for (const auto& [k, book] : ledger_.open(StreamId{i})) {
-            if (book.attempts == 0 || safe.count(ledger_.id(StreamId{i}, k)) != 0) continue;
-            FrameRecord& record = *ledger_.find(ledger_.id(StreamId{i}, k));
+            const FrameId frame = ledger_.id(StreamId{i}, k);
+            if (book.attempts == 0 || safe.count(frame) != 0 || flows_.has(frame)) continue;
+            FrameRecord& record = *ledger_.find(frame);
             record.suspect_at = std::min(record.suspect_at, now_ + grace);
         }
 }
@@ -159,6 +162,7 @@ void NodeCore::complete(const FrameId& frame, Outcome outcome) {
     if (!outcome.local)
         recent_completion_ =
             recent_completion_ == Usec{0} ? took : recent_completion_ + (took - recent_completion_) / recent_frames;
+    flows_.forget(frame);
     ledger_.settle(frame, std::move(outcome), now_, buffers_, *sink_);
 }
 
@@ -187,8 +191,12 @@ void NodeCore::check_deadlines() {
     if (overdue.empty()) return;
     // A frame that still waits here is late but not lost; one that went away and is not heard of is tried again.
     const auto here = frames_here();
-    for (const auto& frame : overdue)
-        if (here.count(frame) == 0) retry(frame, "no result in time");
+    for (const auto& frame : overdue) {
+        if (flows_.has(frame))
+            flows_.overdue(frame);  // which has all frames of its plan tried again
+        else if (here.count(frame) == 0)
+            retry(frame, "no result in time");
+    }
 }
 
 void NodeCore::update_stop() {
@@ -201,11 +209,12 @@ void NodeCore::update_stop() {
                        "stopped");
     }
     if (ledger_.open_frames() > 0) return;
-    bool busy = !lanes_.empty() || queues_.frames() > 0;
+    bool busy = !lanes_.empty() || flows_.rows().jobs() > 0 || queues_.frames() > 0;
     for (const auto& [peer, link] : links_) busy |= !link.unacknowledged().empty();
     if (!left_) {
         if (busy && !late) return;  // only a member's frames are taken by the successor
         left_ = true;
+        flows_.stop();
         ring_.leave("it was stopped", now_, *sink_);
     }
     for (const auto& [frame, result] : unacknowledged_results_) busy |= links_.count(frame.source.node) != 0;

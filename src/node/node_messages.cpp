@@ -238,6 +238,10 @@ msg::NodeState NodeCore::state_for(const Link& link) {
     state.pressure = own_pressure();
     state.layers = layers_;
     state.remaining = remaining();
+    for (const auto& [peer, other] : links_)
+        if (const double bytes_per_s = other.estimator().bytes_per_s();
+            config_.partition != PartitionKind::chain && bytes_per_s > 0 && state.links.size() < links_told_max)
+            state.links.push_back({peer, static_cast<float>(bytes_per_s)});
     const auto& rows = queues_.board().rows;
     for (size_t row = 0; row < rows.size(); ++row) {
         std::map<uint16_t, uint32_t> by_layer;

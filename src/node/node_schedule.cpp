@@ -23,7 +23,7 @@ void NodeCore::pump() {
     }
     for (Stream& stream : streams_)
         if (!stream.reservoir.empty()) stream.held = now_;
-    prices_.stands(lanes_.size() < config_.lanes, next_link() == nullptr || queues_.board().link);
+    prices_.stands(flows_.lane_free(), next_link() == nullptr || queues_.board().link);
     if (Link* link = next_link(); link != nullptr && !queues_.board().link) {
         const Instant free = link->free_at(ring_.round_trip(*way_));
         if (free != never && free > now_ && free != link_armed_) sink_->arm(TimerId::link, link_armed_ = free);
@@ -32,7 +32,10 @@ void NodeCore::pump() {
 
 bool NodeCore::admit_frames() {
     bool moved = false;
-    for (uint16_t i = 0; i < streams_.size(); ++i) {
+    const auto count = static_cast<uint16_t>(streams_.size());
+    const bool by_rows = flows_.takes_frames();
+    for (uint16_t turn = 0; turn < count; ++turn) {
+        const auto i = static_cast<uint16_t>((turn + (by_rows ? flows_.first_stream() : 0)) % count);
         Stream& stream = streams_[i];
         const StreamId id{i};
         while (!stream.again.empty() && ledger_.find(ledger_.id(id, stream.again.front())) == nullptr)
@@ -43,6 +46,12 @@ bool NodeCore::admit_frames() {
         const auto open = ledger_.open(id).size() - stream.reservoir.size();
         if (!again && open >= config_.in_flight_frames) continue;
         if (!again && open > 0 && !roomy(0)) continue;
+        if (by_rows) {
+            if (!flows_.has_room()) break;
+            flows_.begin(next_frame(id, again));
+            moved = true;
+            continue;
+        }
         const auto& lengths = queues_.board().rows[row];
         const size_t queue = policy_->admit(lengths);
         const uint32_t most = policy_->uses_weights()
@@ -55,18 +64,23 @@ bool NodeCore::admit_frames() {
     return moved;
 }
 
-void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
+FrameId NodeCore::next_frame(StreamId id, bool again) {
     Stream& stream = streams_[id.value];
     auto& from = again ? stream.again : stream.reservoir;
     const FrameId frame = ledger_.id(id, from.front());
     from.pop_front();
-    const FrameRecord& record = ledger_.admit(frame, now_, *sink_);
+    ledger_.admit(frame, now_, *sink_);
     if (!again) {
         sink_->allow_capture({id, 1});
         stream.admitted.count(now_);
     }
+    return frame;
+}
+
+void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
     Item item;
-    item.frame = frame;
+    item.frame = next_frame(id, again);
+    const FrameRecord& record = *ledger_.find(item.frame);
     item.attempt = record.attempts;
     item.chain_hash = config_.profile.chain_hash;
     item.tensors = {record.raw};
@@ -82,7 +96,7 @@ void NodeCore::admit_frame(StreamId id, size_t row, size_t queue, bool again) {
 bool NodeCore::move_one() {
     if (move_stuck()) return true;
     scheduler::Board& board = queues_.board();
-    board.lane = lanes_.size() < config_.lanes;
+    board.lane = flows_.lane_free();
     refresh_link();
     if ((stopping_ && hand_on_one()) || probe_one()) return true;
     if (policy_->uses_workers()) refresh_workers();
@@ -92,6 +106,7 @@ bool NodeCore::move_one() {
     if (run && hop && run->row == hop->row && run->queue == hop->queue && board.rows[run->row].here[run->queue] == 1 &&
         !policy_->run_rather(board, *run, *hop))
         run.reset();
+    if (board.lane && flows_.rather(run) && flows_.start_job()) return true;
     if (run)
         start_run(*run);
     else if (hop)

@@ -21,6 +21,9 @@ struct RecordingSink final : EffectSink {
     std::vector<std::pair<NodeId, std::string>> disconnected;
     std::vector<Job> jobs;
     std::vector<std::vector<UnitRange>> prepared;
+    std::vector<std::pair<PlanId, std::vector<UnitOrder>>> compiled;
+    std::vector<PlanId> forgotten;
+    std::vector<PlanRequest> plans_wanted;
     std::vector<BufferId> released;
     std::vector<std::pair<FrameId, Outcome>> outcomes;
     std::vector<journal::Entry> persisted;
@@ -36,6 +39,11 @@ struct RecordingSink final : EffectSink {
     void disconnect(const NodeId& peer, const std::string& reason) override { disconnected.emplace_back(peer, reason); }
     void compute(const Job& job) override { jobs.push_back(job); }
     void prepare(std::span<const UnitRange> runs) override { prepared.emplace_back(runs.begin(), runs.end()); }
+    void compile(PlanId plan, std::span<const UnitOrder> units) override {
+        compiled.emplace_back(plan, std::vector<UnitOrder>(units.begin(), units.end()));
+    }
+    void forget(PlanId plan) override { forgotten.push_back(plan); }
+    void make_plan(const PlanRequest& request) override { plans_wanted.push_back(request); }
     void release(BufferId buffer) override { released.push_back(buffer); }
     void deliver(const FrameId& frame, const Outcome& outcome) override { outcomes.emplace_back(frame, outcome); }
     void persist(const journal::Entry& entry) override { persisted.push_back(entry); }

@@ -113,6 +113,35 @@ TEST_CASE("an idle link is free; a slow one until a receipt comes, or its last b
     CHECK(link.free_at(from_ms(1)) == never);  // two under way, and too much for the link
 }
 
+TEST_CASE("receipts of rows tell how fast the link is, each by the bytes of its own message, and settle no work") {
+    Link link(1);
+    const auto receipt = [&](uint64_t seq, Usec span) { link.on_rows_ack({seq, 1, Usec{500}, Usec{500} + span}); };
+    receipt(0, Usec{1000});
+    receipt(1, Usec{1000});
+    CHECK(link.estimator().bytes_per_s() == 0);
+    link.send(item(1), 1000, {});
+    CHECK(link.send_rows(20'000) == 1);
+    CHECK(link.send_rows(80'000) == 2);
+    CHECK(link.send_rows(40'000) == 3);
+    receipt(2, Usec{8000});
+    CHECK(link.estimator().bytes_per_s() == doctest::Approx(10e6));
+    for (const uint64_t seq : {uint64_t{0}, uint64_t{4}, UINT64_MAX}) receipt(seq, Usec{50});
+    CHECK(link.estimator().bytes_per_s() == doctest::Approx(10e6));
+    CHECK(link.unacknowledged().size() == 1);
+    receipt(1, Usec{2000});
+    receipt(3, Usec{4000});
+    CHECK(link.estimator().bytes_per_s() == doctest::Approx(10e6));
+}
+
+TEST_CASE("only the last messages of rows are remembered, so a receipt that comes very late says nothing") {
+    Link link(1);
+    for (int i = 0; i < 300; ++i) link.send_rows(1'000'000);
+    link.on_rows_ack({44, 1, Usec{0}, Usec{1000}});
+    CHECK(link.estimator().bytes_per_s() == 0);
+    link.on_rows_ack({45, 1, Usec{0}, Usec{1000}});
+    CHECK(link.estimator().bytes_per_s() == doctest::Approx(1e9));
+}
+
 TEST_CASE("the view of a neighbour is its report plus what was sent since") {
     Link link(1);
     link.send(item(0), 10, at_ms(0));
