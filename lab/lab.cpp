@@ -114,6 +114,8 @@ PlanOptions Lab::Impl::plan_options(PolicyKind policy, SharesKind shares) const 
     made.isolated = options.isolated;
     made.policy = policy;
     made.shares = shares;
+    made.partition = options.partition;
+    made.row_profile = options.row_profile;
     made.folder = folder->path() / name_of(policy);
     made.model = options.model;
     made.profile = (folder->path() / "profile.json").string();
@@ -229,6 +231,7 @@ Result<std::vector<double>> Lab::Impl::measure_real(PlanOptions prepared, const 
         alone.sources.push_back(source);
     }
     prepared.policy = PolicyKind::local;
+    prepared.partition = PartitionKind::chain;
     prepared.folder += "-measured-" + when;
     const auto planned = make_plan(alone, prepared);
     if (!planned) return planned.error();

@@ -22,6 +22,8 @@ struct LabOptions {
     std::string model;         ///< absolute, for real compute
     std::string profile_json;  ///< eddy.profile/1 of `profile`, for replayed compute
     ModelProfile profile;      ///< the experiment's
+    PartitionKind partition = PartitionKind::chain;
+    std::string row_profile;  ///< absolute, an eddy.row_profile/1 for any other partition; empty: nodes measure theirs
     LogFn log;
     /// One line to a control socket, and its answer.
     std::function<Result<std::string>(const std::string& socket, const std::string& line, Usec within)> ask;

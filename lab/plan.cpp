@@ -56,6 +56,8 @@ NodeConfig node_of(const Experiment& experiment, size_t d, double quota_factor, 
     node.memory_mb = device.memory_mb;
     node.policy = options.policy;
     node.shares = options.shares;
+    node.partition = options.partition;
+    if (device.has_model && options.partition != PartitionKind::chain) node.row_profile = options.row_profile;
     if (device.has_model && experiment.compute == ExperimentCompute::real) {
         node.model_path = options.model;
         if (!options.isolated) node.limit = device.speed * quota_factor;
@@ -171,9 +173,10 @@ std::string node_file(const NodeConfig& config) {
                         config.threads_per_lane, number(config.limit), config.memory_mb);
     if (!config.replay.empty())
         text += fmt::format("replay = {}\nreplay_speed = {}\n", quoted(config.replay), number(config.replay_speed));
-    text += fmt::format("\n[scheduler]\npolicy = \"{}\"\nshares = \"{}\"\nqueue_frames = {}\nattempts_max = {}\n",
-                        name_of(config.policy), config.shares == SharesKind::measured ? "measured" : "parameters",
-                        config.queue_frames, config.attempts_max);
+    if (!config.row_profile.empty()) text += fmt::format("row_profile = {}\n", quoted(config.row_profile));
+    text += fmt::format("\n[scheduler]\npolicy = \"{}\"\nshares = \"{}\"\npartition = \"{}\"\n", name_of(config.policy),
+                        config.shares == SharesKind::measured ? "measured" : "parameters", name_of(config.partition));
+    text += fmt::format("queue_frames = {}\nattempts_max = {}\n", config.queue_frames, config.attempts_max);
     text += fmt::format("stop_timeout_s = {}\nframe_timeout_s = {}\n", number(config.stop_timeout_s),
                         number(config.frame_timeout_s));
     for (const SourceConfig& source : config.sources) text += source_text(source);

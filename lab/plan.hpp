@@ -22,6 +22,8 @@ struct PlanOptions {
     bool isolated = true;  ///< each device has a network and a control group of its own
     PolicyKind policy = PolicyKind::layered;
     SharesKind shares = SharesKind::parameters;
+    PartitionKind partition = PartitionKind::chain;
+    std::string row_profile;   ///< absolute, for any other partition; may be empty if computing is real
     std::string folder;        ///< absolute, of this run; a device's files lie in <folder>/<device's number>
     std::string cluster_key;   ///< may be empty on loopback
     std::string model;         ///< if computing is real

@@ -19,6 +19,7 @@
 #include "src/app/model_runner.hpp"
 #include "src/app/node_runtime.hpp"
 #include "src/app/recorded_profile.hpp"
+#include "src/app/row_model.hpp"
 
 namespace eddy::app {
 
@@ -29,6 +30,7 @@ struct LoadedModel {
     ModelCard card;
     ModelProfile profile;
     graph::MemoryPlan memory;
+    std::optional<engine::RowModel> rows;  ///< if this node takes part in plans over rows
 };
 
 graph::MemoryPlan plan_memory(const NodeConfig& config, const ModelProfile& profile, const LogFn& log) {
@@ -63,6 +65,11 @@ Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
     loaded.profile = std::move(*profile);
     loaded.memory = plan_memory(config, loaded.profile, log);
     const LayerRange layers = loaded.memory.layers;
+    if (config.partition != PartitionKind::chain && loaded.memory.whole(loaded.profile)) {
+        auto rows = row_model_of(**model, config.row_profile, config.threads_per_lane, log);
+        if (!rows) return rows.error();
+        loaded.rows = *std::move(rows);
+    }
     if (loaded.memory.none()) {
         model->reset();
         give_back_memory();
@@ -79,9 +86,26 @@ Result<LoadedModel> load_model(const NodeConfig& config, const LogFn& log) {
     return loaded;
 }
 
-void compute_with(const std::shared_ptr<engine::Units>& units, RuntimeParts& parts) {
-    parts.make_runner = [units, card = parts.card, threads = parts.config.threads_per_lane] {
-        return make_model_runner(units->executor(threads), card);
+void divide_rows(engine::RowModel rows, RowUnits::Compile compile, RuntimeParts& parts) {
+    parts.graph = std::make_shared<const graph::ModelGraph>(std::move(rows.graph));
+    parts.rows = std::make_shared<const RowProfile>(std::move(rows.profile));
+    parts.row_units = std::make_shared<RowUnits>(parts.graph, parts.rows, std::move(compile));
+}
+
+void compute_with(const std::shared_ptr<engine::Units>& units, std::optional<engine::RowModel> rows,
+                  RuntimeParts& parts) {
+    if (rows)
+        divide_rows(
+            *std::move(rows),
+            [units](const UnitOrder& order) {
+                std::vector<graph::ValueRows> wanted;
+                for (const RowTensor& each : order.wanted)
+                    wanted.push_back({each.value, {int64_t{each.rows.begin}, int64_t{each.rows.end}}});
+                return units->row_unit(order.first, order.last, wanted);
+            },
+            parts);
+    parts.make_runner = [units, card = parts.card, threads = parts.config.threads_per_lane, rows = parts.row_units] {
+        return make_model_runner(units->executor(threads), card, rows);
     };
     parts.compile = [units](const std::vector<UnitRange>& runs) {
         const auto executor = units->executor(1);
@@ -108,7 +132,14 @@ Status load_replay(RuntimeParts& parts) {
     parts.memory = plan_memory(config, parts.profile, parts.log);
     parts.card.name = parts.profile.model;
     parts.replay = *replay;
-    parts.make_runner = [replay = *replay] { return make_replay_runner(replay); };
+    if (config.partition != PartitionKind::chain) {
+        auto rows = recorded_row_model(config.row_profile);
+        if (!rows) return rows.error();
+        if (rows->chain_hash != parts.profile.chain_hash)
+            return invalid(config.row_profile + ": it was recorded of another model than " + config.replay);
+        divide_rows(*std::move(rows), {}, parts);
+    }
+    parts.make_runner = [replay = *replay, rows = parts.row_units] { return make_replay_runner(replay, rows); };
     return success();
 }
 
@@ -137,6 +168,9 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
         return invalid("a node with a [[source]] needs [model] path: frames are captured at the model's input size");
     if (!config.model_path.empty() && !config.replay.empty())
         return invalid("both [model] path and [compute] replay; a node has one of the two");
+    if (!config.replay.empty() && config.partition != PartitionKind::chain && config.row_profile.empty())
+        return invalid("[scheduler] partition = \"" + std::string(name_of(config.partition)) +
+                       "\" with [compute] replay needs [compute] row_profile");
     if (!options.report_path.empty())
         if (auto status = check_report_path(options.report_path); !status) return status.error();
     auto identity = take_identity(config, log);
@@ -156,7 +190,7 @@ Result<metrics::Report> run_node(const NodeConfig& config, const RunOptions& opt
         parts.card = model->card;
         parts.frame_height = parts.card.height;
         parts.frame_width = parts.card.width;
-        if (model->units) compute_with(model->units, parts);
+        if (model->units) compute_with(model->units, std::move(model->rows), parts);
     } else {
         parts.memory = plan_memory(config, {}, log);
     }

@@ -1,6 +1,7 @@
 #include "src/app/node_runtime.hpp"
 
 #include "eddy/real_clock.hpp"
+#include "src/app/row_planner.hpp"
 
 namespace eddy::app {
 
@@ -19,6 +20,7 @@ NodeRuntime::~NodeRuntime() {
     for (auto& camera : cameras_) camera->request_stop();
     if (starter_.joinable()) starter_.join();
     if (compiler_.joinable()) compiler_.join();
+    background_.reset();
     cameras_.clear();
     if (parts_.replay) parts_.replay->end();
     lanes_.clear();
@@ -54,6 +56,10 @@ Status NodeRuntime::start() {
     core.queue_bytes = parts_.memory.queues;
     // What another device recorded says how fast this one is only together with its speed.
     core.time_scale = 1.0 / config.limit / (parts_.replay ? parts_.replay->speed() : 1.0);
+    core.graph = parts_.graph;
+    core.rows = parts_.rows;
+    core.row_bytes = parts_.memory.queues;
+    if (parts_.row_units) background_ = std::make_unique<Background>();
     journal_ = std::make_unique<NodeJournal>(config, parts_.identity.incarnation, parts_.log);
     journal_->fill(core.streams);
     for (const auto& stream : core.streams) first_numbers_.push_back(stream.first_number);
@@ -199,6 +205,11 @@ TensorRef NodeRuntime::keep(HostTensor tensor) {
 
 void NodeRuntime::drain_queues() {
     if (compiled_.exchange(false)) tell(ev::Prepared{});
+    Event prepared;
+    while (prepared_.try_dequeue(prepared)) {
+        if (const auto* done = std::get_if<ev::Compiled>(&prepared)) orders_.erase(done->plan);
+        tell(prepared);
+    }
     std::pair<size_t, Finished> finished{0, {JobId{}, internal("nothing"), Usec{0}, Usec{0}}};
     for (size_t i = 0; i < drain_max && finished_.try_dequeue(finished); ++i) {
         lane_taken_[finished.first] = false;
@@ -284,6 +295,37 @@ void NodeRuntime::prepare(std::span<const UnitRange> runs) {
     compiler_ = std::thread([this, runs = std::vector<UnitRange>(runs.begin(), runs.end())] {
         if (parts_.compile) parts_.compile(runs);
         compiled_ = true;
+        loop_.wake();
+    });
+}
+
+void NodeRuntime::compile(PlanId plan, std::span<const UnitOrder> units) {
+    auto orders = std::make_shared<const std::vector<UnitOrder>>(units.begin(), units.end());
+    orders_[plan] = orders;
+    background_->post([this, plan, waiting = std::weak_ptr(orders)] {
+        const auto orders = waiting.lock();
+        if (!orders) return;  // the plan was retired before its turn came
+        const Status status = parts_.row_units->compile(plan, *orders);
+        prepared_.enqueue(ev::Compiled{plan, status ? "" : status.error().message});
+        loop_.wake();
+    });
+}
+
+/// In turn with what compiles it.
+void NodeRuntime::forget(PlanId plan) {
+    orders_.erase(plan);
+    background_->post([this, plan] { parts_.row_units->forget(plan); });
+}
+
+void NodeRuntime::make_plan(const PlanRequest& request) {
+    background_->post([this, request] {
+        auto proposal = make_row_plan(request, *parts_.graph, *parts_.rows, parts_.profile.chain_hash);
+        ev::PlanMade made{request.number, std::nullopt, ""};
+        if (proposal)
+            made.proposal = *std::move(proposal);
+        else
+            made.failure = proposal.error().message;
+        prepared_.enqueue(std::move(made));
         loop_.wake();
     });
 }

@@ -12,11 +12,13 @@
 
 #include "eddy/model_card.hpp"
 #include "models/graph/memory_plan.hpp"
+#include "src/app/background.hpp"
 #include "src/app/capture_bridge.hpp"
 #include "src/app/compute_lane.hpp"
 #include "src/app/identity.hpp"
 #include "src/app/node_journal.hpp"
 #include "src/app/replay_runner.hpp"
+#include "src/app/row_units.hpp"
 #include "src/app/unreached_log.hpp"
 #include "src/control/protocol.hpp"
 #include "src/control/status.hpp"
@@ -41,6 +43,10 @@ struct RuntimeParts {
     std::shared_ptr<Replay> replay;                        ///< what the runners replay; null: they compute
     /// Compiles runs of layers, so that lanes find them ready; called on a thread of its own, one call at a time.
     std::function<void(const std::vector<UnitRange>&)> compile;
+    // Plans over rows (EdgeFlow); all null: this node takes part in none.
+    std::shared_ptr<const graph::ModelGraph> graph;
+    std::shared_ptr<const RowProfile> rows;
+    std::shared_ptr<RowUnits> row_units;
     std::optional<metrics::ResultWriter> results;
     LogFn log;
 };
@@ -66,6 +72,9 @@ private:
     void disconnect(const NodeId& peer, const std::string& reason) override;
     void compute(const Job& job) override;
     void prepare(std::span<const UnitRange> runs) override;
+    void compile(PlanId plan, std::span<const UnitOrder> units) override;
+    void forget(PlanId plan) override;
+    void make_plan(const PlanRequest& request) override;
     void release(BufferId buffer) override;
     void deliver(const FrameId& frame, const Outcome& outcome) override;
     void persist(const journal::Entry& entry) override { journal_->append(entry); }
@@ -122,12 +131,15 @@ private:
     moodycamel::ConcurrentQueue<std::pair<size_t, Finished>> finished_;
     std::vector<std::unique_ptr<ComputeLane>> lanes_;
     std::vector<bool> lane_taken_;
-    Usec computed_{0};                          ///< by all lanes, their pauses left out
-    std::deque<Event> pending_;                 ///< events that arose while the core was at work
-    std::thread compiler_;                      ///< at most one; the lanes go on meanwhile
-    std::atomic<bool> cameras_stopped_{false};  ///< by stop_cameras(), and for good
-    std::atomic<bool> compiled_{false};         ///< it is through; the loop has not noticed yet
-    std::thread starter_;                       ///< opening a camera may take seconds; the loop must not wait for it
+    Usec computed_{0};                             ///< by all lanes, their pauses left out
+    std::deque<Event> pending_;                    ///< events that arose while the core was at work
+    std::thread compiler_;                         ///< at most one; the lanes go on meanwhile
+    moodycamel::ConcurrentQueue<Event> prepared_;  ///< what came of tasks in the background
+    std::unique_ptr<Background> background_;       ///< for plans over rows
+    std::map<PlanId, std::shared_ptr<const std::vector<UnitOrder>>> orders_;  ///< to be compiled; gone: no more
+    std::atomic<bool> cameras_stopped_{false};                                ///< by stop_cameras(), and for good
+    std::atomic<bool> compiled_{false};  ///< it is through; the loop has not noticed yet
+    std::thread starter_;                ///< opening a camera may take seconds; the loop must not wait for it
     std::optional<double> seconds_;
     std::optional<Error> failure_;
     bool in_core_ = false;

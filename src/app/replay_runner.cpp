@@ -18,13 +18,15 @@ constexpr double run_us_max = 86400e6;
 
 class ReplayRunner final : public Runner {
 public:
-    explicit ReplayRunner(std::shared_ptr<Replay> replay) : replay_(std::move(replay)) {
+    ReplayRunner(std::shared_ptr<Replay> replay, std::shared_ptr<const RowUnits> rows)
+        : replay_(std::move(replay)), rows_(std::move(rows)) {
         // By default the kernel may fire this thread's timers 50 µs late, to save power.
         ::prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     }
 
     Result<RunOutput> run(UnitRange units, std::span<const HostTensor> inputs, bool ends_model) override {
         const Instant began = real_now();
+        if (units.plan != PlanId{}) return by_rows(units, ends_model, began);
         if (units.first >= units.last || units.last > replay_->layers())
             return internal("the profile has no layers " + std::to_string(units.first) + " to " +
                             std::to_string(units.last));
@@ -43,7 +45,21 @@ public:
     }
 
 private:
+    Result<RunOutput> by_rows(UnitRange units, bool ends_model, Instant began) {
+        const auto job = rows_ ? rows_->find(units.plan, units.first) : nullptr;
+        if (!job) return unavailable("the plan is over");
+        if (job->replay_us > 0 && !replay_->wait_until(began + replay_->duration(job->replay_us)))
+            return unavailable("the node ends");
+        RunOutput output;
+        if (ends_model)
+            output.inference.emplace();
+        else
+            output.outputs = rows_->zeros(job->order.outputs);
+        return output;
+    }
+
     std::shared_ptr<Replay> replay_;
+    std::shared_ptr<const RowUnits> rows_;
 };
 
 /// Parts of `zeros`, which is as long as the longest of them.
@@ -94,7 +110,11 @@ void Replay::set_speed(double speed) { speed_ = std::max(speed, speed_min); }
 
 Usec Replay::duration(UnitRange units) const {
     const Usec recorded = time_before_.at(units.last) - time_before_.at(units.first);
-    const double us = std::ceil(static_cast<double>(recorded.count()) / speed_);
+    return duration(static_cast<double>(recorded.count()));
+}
+
+Usec Replay::duration(double recorded_us) const {
+    const double us = std::ceil(recorded_us / speed_);
     return Usec(static_cast<int64_t>(std::min(us, run_us_max)));
 }
 
@@ -119,8 +139,8 @@ void Replay::end() {
     changed_.notify_all();
 }
 
-std::unique_ptr<Runner> make_replay_runner(std::shared_ptr<Replay> replay) {
-    return std::make_unique<ReplayRunner>(std::move(replay));
+std::unique_ptr<Runner> make_replay_runner(std::shared_ptr<Replay> replay, std::shared_ptr<const RowUnits> rows) {
+    return std::make_unique<ReplayRunner>(std::move(replay), std::move(rows));
 }
 
 Result<FrameSize> frame_of(uint64_t bytes) {

@@ -11,6 +11,7 @@
 
 #include "eddy/profile.hpp"
 #include "src/app/compute_lane.hpp"
+#include "src/app/row_units.hpp"
 
 namespace eddy::app {
 
@@ -28,6 +29,8 @@ public:
     [[nodiscard]] double speed() const { return speed_; }
     /// How long a run takes at the present speed; at most a day.
     [[nodiscard]] Usec duration(UnitRange units) const;
+    /// The same of what takes so long at speed 1.
+    [[nodiscard]] Usec duration(double recorded_us) const;
     /// Tensors before layer `layer`, from 0 to layers(): value i is the i-th, and all share their bytes.
     [[nodiscard]] const std::vector<HostTensor>& frontier(size_t layer) const { return frontiers_.at(layer); }
     [[nodiscard]] uint64_t frontier_bytes(size_t layer) const;
@@ -50,7 +53,9 @@ private:
 };
 
 /// To be made by the lane's own thread, whose timers it makes precise. A run that ends the model finds nothing.
-[[nodiscard]] std::unique_ptr<Runner> make_replay_runner(std::shared_ptr<Replay> replay);
+/// `rows`: the units of plans over rows; null: there are none.
+[[nodiscard]] std::unique_ptr<Runner> make_replay_runner(std::shared_ptr<Replay> replay,
+                                                         std::shared_ptr<const RowUnits> rows = nullptr);
 
 struct FrameSize {
     uint32_t width = 0;

@@ -14,6 +14,7 @@
 #include "models/engine/profile_json.hpp"
 #include "models/engine/torch_engine.hpp"
 #include "sim/experiment_run.hpp"
+#include "src/app/recorded_profile.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/experiment_options.hpp"
 #include "src/cli/experiment_output.hpp"
@@ -31,6 +32,8 @@ struct LabRunOptions : ExperimentOptions {
     std::string compute;
     std::string model;
     std::string plot_dir;
+    std::string partition = "chain";
+    std::string row_profile;
     bool loopback = false;
     bool keep = false;
     bool json = false;
@@ -106,6 +109,10 @@ Status prepare(const LabRunOptions& options, LoadedExperiment& loaded) {
         if (!std::filesystem::is_regular_file(experiment.model))
             return invalid("--model: " + experiment.model + " is no file");
     }
+    const bool rows = options.partition != "chain" || !options.row_profile.empty();
+    if (rows && experiment.compute == ExperimentCompute::replayed)
+        if (const auto recorded = app::recorded_row_model(options.row_profile); !recorded)
+            return Error{recorded.error().code, "--row-profile: " + recorded.error().message};
     return options.change(experiment, loaded.profile);
 }
 
@@ -117,6 +124,9 @@ lab::LabOptions lab_options(const LabRunOptions& options, const LoadedExperiment
     made.model = loaded.experiment.model;
     made.profile_json = engine::profile_to_json(loaded.profile);
     made.profile = loaded.profile;
+    for (const auto kind : {PartitionKind::edgeflow, PartitionKind::automatic})
+        if (options.partition == name_of(kind)) made.partition = kind;
+    if (!options.row_profile.empty()) made.row_profile = std::filesystem::absolute(options.row_profile).string();
     made.log = [&progress, log = stderr_log("eddy", "info")](LogLevel level, const std::string& text) {
         progress.end();
         log(level, text);
@@ -163,10 +173,12 @@ Json or_null(const std::optional<Number>& value) {
     return value ? Json(*value) : Json(nullptr);
 }
 
-Json to_json(const lab::Lab& lab, const LoadedExperiment& loaded, const Finding& finding, bool isolated) {
+Json to_json(const lab::Lab& lab, const LoadedExperiment& loaded, const Finding& finding, bool isolated,
+             const std::string& partition) {
     const Experiment& experiment = loaded.experiment;
     Json json = cli::to_json(experiment, finding.run, true);
     json["compute"] = compute_word(experiment);
+    json["partition"] = partition;
     json["isolation"] = isolated ? "namespaces" : "loopback";
     json["quota_factor"] = experiment.compute == ExperimentCompute::real ? Json(lab.quota_factor()) : Json(nullptr);
     json["delay_applied"] = lab.delay_applied();
@@ -242,7 +254,7 @@ Status write_plots(const std::string& text, const std::string& folder) {
 int print(const lab::Lab& lab, const LoadedExperiment& loaded, const LabRunOptions& options, bool isolated,
           const std::vector<Finding>& findings) {
     Json list = Json::array();
-    for (const Finding& finding : findings) list.push_back(to_json(lab, loaded, finding, isolated));
+    for (const Finding& finding : findings) list.push_back(to_json(lab, loaded, finding, isolated, options.partition));
     const std::string text = list.dump(2) + "\n";
     if (options.json) {
         std::cout << text << std::flush;
@@ -316,6 +328,10 @@ void add_lab_commands(CLI::App& program, Chosen& chosen) {
     command->add_option("--compute", options->compute, "Instead of what the file says")
         ->check(CLI::IsMember({"replayed", "real"}));
     command->add_option("--model", options->model, "TorchScript file, for real compute");
+    command->add_option("--partition", options->partition, "How models are divided: [scheduler] partition of all nodes")
+        ->check(CLI::IsMember({"chain", "edgeflow", "auto"}));
+    command->add_option("--row-profile", options->row_profile,
+                        "Recorded eddy.row_profile/1, for partitions other than chain (`eddy plan edgeflow --record`)");
     command->add_flag("--loopback", options->loopback,
                       "No namespaces and quotas even as root: all nodes on loopback, links as they are");
     command->add_option("--plot", options->plot_dir, "Folder for plots, as `eddy lab plot` makes them (gnuplot)");

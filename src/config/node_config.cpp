@@ -30,6 +30,7 @@ public:
             check_file(written_.at("model", "path"), config_.model_path, problems_);
         }
         check_replay();
+        check_row_profile();
         check_sources();
     }
 
@@ -126,6 +127,20 @@ private:
         if (config_.replay.empty()) return;  // told already
         config_.replay = absolute(config_.replay);
         check_file(place, config_.replay, problems_);
+    }
+
+    void check_row_profile() {
+        if (!written_.has("compute", "row_profile")) {
+            if (config_.partition != PartitionKind::chain && written_.has("compute", "replay"))
+                problems_.add(written_.at("scheduler", "partition"),
+                              fmt::format("\"{}\" for a node that replays, without [compute] row_profile",
+                                          name_of(config_.partition)),
+                              "\"chain\", or together with row_profile");
+            return;
+        }
+        if (config_.row_profile.empty()) return;  // told already
+        config_.row_profile = absolute(config_.row_profile);
+        check_file(written_.at("compute", "row_profile"), config_.row_profile, problems_);
     }
 
     void check_sources() {

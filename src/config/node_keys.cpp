@@ -87,6 +87,10 @@ std::vector<Key> work_keys() {
         {"compute", "replay_speed", NumberType{0, false, replay_speed_max}, "",
          "With replay only: the recorded times are divided by it. Left out: 1.", false, false,
          to(&NodeConfig::replay_speed)},
+        {"compute", "row_profile", TextType{}, "",
+         "With [scheduler] partition other than chain: a recorded eddy.row_profile/1, by which plans over rows are made. "
+         "Left out: measured on this device once, and kept. A node that replays needs one.",
+         false, false, to(&NodeConfig::row_profile)},
         {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"layered\"",
          "local: every frame stays at its own node. ddi: whole frames go to whoever has time. ar-mdi: each node "
          "computes its share of every frame. ms-mdi: whole here or shared round the ring, by queue lengths. layered: "
@@ -97,6 +101,11 @@ std::vector<Key> work_keys() {
          "By what ar-mdi and ms-mdi share out a model: its parameters, as in their papers, or its layers' measured "
          "times. The other policies do not ask.",
          false, false, to(&NodeConfig::shares)},
+        {"scheduler", "partition", ChoiceType{{"chain", "edgeflow", "auto"}}, "\"chain\"",
+         "How a model is divided. chain: by layers, along the ring, for many frames. edgeflow: by rows of every layer, over "
+         "all nodes at once, so that a single frame is done sooner. auto: by rows while frames are few, else what gets "
+         "more through. Nodes that are set to chain take part in nobody's rows.",
+         false, false, to(&NodeConfig::partition)},
         {"scheduler", "queue_frames", IntegerType{1, 4096}, "16",
          "Bound of each queue; a source has one at every node, with layered one a cut.", false, false,
          to(&NodeConfig::queue_frames)},

@@ -176,6 +176,9 @@ TEST_CASE("eddy-node reads a node's file as what it was made from") {
         options.policy = *rc::gen::element(PolicyKind::local, PolicyKind::ddi, PolicyKind::ar_mdi, PolicyKind::ms_mdi,
                                            PolicyKind::layered);
         options.shares = *rc::gen::element(SharesKind::parameters, SharesKind::measured);
+        options.partition = *rc::gen::element(PartitionKind::chain, PartitionKind::edgeflow, PartitionKind::automatic);
+        const bool real = experiment.compute == ExperimentCompute::real;
+        if (!real || *rc::gen::arbitrary<bool>()) options.row_profile = EDDY_SOURCE_DIR "/CMakeLists.txt";
         auto name = *rc::gen::string<std::string>();
         std::erase(name, '\0');
         std::erase(name, '/');
@@ -191,8 +194,26 @@ TEST_CASE("eddy-node reads a node's file as what it was made from") {
             if (!read) RC_FAIL(read.error().message + "\n" + text);
             RC_ASSERT(node_file(*read) == text);
             RC_ASSERT(read->policy == options.policy);
+            RC_ASSERT(read->partition == options.partition);
+            RC_ASSERT(read->row_profile == device.node.row_profile);
         }
     }));
+}
+
+TEST_CASE("who has the model gets the costs of its rows if models are divided by them, and all know how they are") {
+    Experiment experiment = devices_of({1, 1});
+    experiment.devices[1].has_model = false;
+    PlanOptions options = options_of(2);
+    options.row_profile = "/rows.json";
+    for (const auto kind : {PartitionKind::chain, PartitionKind::edgeflow, PartitionKind::automatic})
+        for (const auto compute : {ExperimentCompute::replayed, ExperimentCompute::real}) {
+            experiment.compute = compute;
+            options.partition = kind;
+            const LabPlan plan = planned(experiment, options);
+            for (const DevicePlan& device : plan.devices) CHECK(device.node.partition == kind);
+            CHECK(plan.devices[0].node.row_profile == (kind == PartitionKind::chain ? "" : "/rows.json"));
+            CHECK(plan.devices[1].node.row_profile.empty());
+        }
 }
 
 TEST_CASE("a test picture has as many bytes as the model's input, and is as square as can be") {

@@ -87,6 +87,7 @@ TEST_CASE("the defaults that the reference prints are the ones that an empty tab
     CHECK_FALSE(config.custody_mb.has_value());
     CHECK(config.policy == expected.policy);
     CHECK(config.shares == expected.shares);
+    CHECK(config.partition == expected.partition);
     CHECK(config.queue_frames == expected.queue_frames);
     CHECK(config.attempts_max == expected.attempts_max);
     CHECK(config.stop_timeout_s == expected.stop_timeout_s);
@@ -135,9 +136,11 @@ threads_per_lane = 3
 limit = 1
 memory_mb = 64
 custody_mb = 9
+row_profile = "rows/../m.row_profile.json"
 [scheduler]
 policy = "local"
 shares = "measured"
+partition = "auto"
 queue_frames = 5
 attempts_max = 6
 stop_timeout_s = 0
@@ -168,6 +171,7 @@ TEST_CASE("a key that no test writes is noticed here") {
 TEST_CASE("every key reaches its member") {
     const Scratch scratch;
     scratch.write("models/m.pt", "x");
+    scratch.write("m.row_profile.json", "x");
     scratch.write("film.avi", "x");
     scratch.write("secret", "0123456789abcdef\nsecond line\n");
     const NodeConfig config = accepted(scratch, everything);
@@ -189,8 +193,10 @@ TEST_CASE("every key reaches its member") {
     CHECK(config.limit == 1.0);
     CHECK(config.memory_mb == 64);
     CHECK(config.custody_mb == uint64_t{9});
+    CHECK(config.row_profile == (scratch.folder() / "m.row_profile.json").string());
     CHECK(config.policy == PolicyKind::local);
     CHECK(config.shares == SharesKind::measured);
+    CHECK(config.partition == PartitionKind::automatic);
     CHECK(config.queue_frames == 5);
     CHECK(config.attempts_max == 6);
     CHECK(config.stop_timeout_s == 0);
@@ -243,6 +249,8 @@ TEST_CASE("a value out of range names file, line, key, what was found and what i
           "\"ms-mdi\" or \"layered\"");
     CHECK(refusal(scratch, named + "[scheduler]\nshares = \"equal\"\n") ==
           "node.toml:4: [scheduler] shares: found \"equal\", allowed: \"parameters\" or \"measured\"");
+    CHECK(refusal(scratch, named + "[scheduler]\npartition = \"rows\"\n") ==
+          "node.toml:4: [scheduler] partition: found \"rows\", allowed: \"chain\", \"edgeflow\" or \"auto\"");
     CHECK(refusal(scratch, named + "listen = \"127.0.0.1\"\n") ==
           "node.toml:3: [node] listen: found \"127.0.0.1\", allowed: a text \"host:port\" with a port from 0 to 65535");
     CHECK(refusal(scratch, named + "[cluster]\nseeds = [\"127.0.0.1:1\", 5]\n") ==
@@ -341,7 +349,7 @@ TEST_CASE("an unknown key is refused, and the likely one is named") {
     const Scratch scratch;
     CHECK(refusal(scratch, named + "[compute]\nlimmit = 0.5\n") ==
           "node.toml:4: [compute] limmit: found an unknown key, allowed: lanes, threads_per_lane, limit, memory_mb, "
-          "custody_mb, replay, replay_speed (did you mean limit?)");
+          "custody_mb, replay, replay_speed, row_profile (did you mean limit?)");
     CHECK(refusal(scratch, named + "seeds = []\n").find("(seeds belongs in [cluster])") != std::string::npos);
     const std::string foreign = refusal(scratch, named + "colour = 1\n");
     CHECK(foreign.find("found an unknown key") != std::string::npos);

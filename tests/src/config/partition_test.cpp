@@ -1,0 +1,83 @@
+// Goal: how models are divided, and the costs of rows that this takes, are read as meant or refused with line and key.
+// Method: small files as text; complete messages are compared.
+#include <doctest/doctest.h>
+
+#include "src/config/node_config.hpp"
+#include "tests/src/config/scratch.hpp"
+
+using namespace eddy;
+using namespace eddy::config;
+using eddy::test::Scratch;
+
+namespace {
+
+const std::string named = "[node]\nname = \"a\"\n";  // two lines
+
+std::string refusal(const Scratch& scratch, const std::string& text) {
+    const auto result = parse_node_config(text, scratch.folder() / "node.toml");
+    REQUIRE_FALSE(result.ok());
+    CHECK(result.error().code == ErrorCode::invalid);
+    std::string message = result.error().message;
+    const std::string folder = scratch.folder().string() + "/";
+    for (size_t at = 0; (at = message.find(folder)) != std::string::npos;) message.erase(at, folder.size());
+    return message;
+}
+
+NodeConfig accepted(const Scratch& scratch, const std::string& text) {
+    auto result = parse_node_config(text, scratch.folder() / "node.toml");
+    INFO((result.ok() ? std::string() : result.error().message));
+    REQUIRE(result.ok());
+    return *result;
+}
+
+}  // namespace
+
+TEST_CASE("each partition is known by its name, and chain is what nobody has to write") {
+    const Scratch scratch;
+    for (const auto kind : {PartitionKind::chain, PartitionKind::edgeflow, PartitionKind::automatic})
+        CHECK(accepted(scratch, named + "[scheduler]\npartition = \"" + name_of(kind) + "\"\n").partition == kind);
+    CHECK(accepted(scratch, named).partition == PartitionKind::chain);
+    CHECK(accepted(scratch, named).row_profile.empty());
+}
+
+TEST_CASE("a partition that there is not is refused with file, line, key and those that there are") {
+    const Scratch scratch;
+    const std::string allowed = ", allowed: \"chain\", \"edgeflow\" or \"auto\"";
+    for (const std::string wrong : {"\"rows\"", "\"\"", "\"Chain\"", "\"automatic\"", "5", "true"})
+        CHECK(refusal(scratch, named + "[scheduler]\nqueue_frames = 4\npartition = " + wrong + "\n") ==
+              "node.toml:5: [scheduler] partition: found " + wrong + allowed);
+}
+
+TEST_CASE("a row profile lies beside the file that names it, and must be there") {
+    const Scratch scratch;
+    scratch.write("rows/m.json", "");
+    CHECK(accepted(scratch, named + "[compute]\nrow_profile = \"rows/m.json\"\n").row_profile ==
+          (scratch.folder() / "rows/m.json").string());
+    const std::string absolute = (scratch.folder() / "rows/m.json").string();
+    CHECK(accepted(scratch, named + "[compute]\nrow_profile = \"" + absolute + "\"\n").row_profile == absolute);
+    CHECK(refusal(scratch, named + "[compute]\nrow_profile = \"n.json\"\n") ==
+          "node.toml:4: [compute] row_profile: found \"n.json\", which does not exist, allowed: a file that exists");
+    CHECK(refusal(scratch, named + "[compute]\nrow_profile = \"rows\"\n") ==
+          "node.toml:4: [compute] row_profile: found \"rows\", which is not a file, allowed: a file that exists");
+    CHECK(refusal(scratch, named + "[compute]\nrow_profile = 5\n").find("row_profile: found 5") != std::string::npos);
+}
+
+TEST_CASE("a node that replays takes part in rows with a row profile only, one with a model measures its own") {
+    const Scratch scratch;
+    scratch.write("m.pt", "");
+    scratch.write("m.json", "");
+    scratch.write("rows.json", "");
+    const std::string replay = named + "[compute]\nreplay = \"m.json\"\n";
+    for (const std::string kind : {"edgeflow", "auto"}) {
+        const std::string by_rows = "[scheduler]\npartition = \"" + kind + "\"\n";
+        CHECK(refusal(scratch, replay + by_rows) ==
+              "node.toml:6: [scheduler] partition: found \"" + kind +
+                  "\" for a node that replays, without [compute] row_profile, allowed: \"chain\", or together with "
+                  "row_profile");
+        accepted(scratch, replay + "row_profile = \"rows.json\"\n" + by_rows);
+        accepted(scratch, named + "[model]\npath = \"m.pt\"\n" + by_rows);
+        accepted(scratch, named + by_rows);
+    }
+    accepted(scratch, replay + "row_profile = \"rows.json\"\n");
+    accepted(scratch, replay + "[scheduler]\npartition = \"chain\"\n");
+}
