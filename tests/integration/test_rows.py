@@ -12,13 +12,15 @@ FRAMES = 40
 
 class Rows(Story):
     def start(self, **source):
-        """The first measures what rows cost, and keeps it for the others."""
+        """The first measures what rows cost, and keeps it for the others. The camera begins when a fourth node, which only
+        relays, is there: so the plan is ready before the first frame."""
         started = []
         for name in "abc":
-            node = self.node(name, source=camera(**source) if name == "a" else (), node={"start_members": 3},
+            node = self.node(name, source=camera(**source) if name == "a" else (), node={"start_members": 4},
                              scheduler={"partition": "edgeflow"}, seeds=[each.address for each in started[:1]])
             started.append(node.ready())
         started[0].logs("over rows is ready at its 3 devices")
+        self.node("d", relay=True, seeds=[started[0].address]).ready()
         return started
 
     def test_three_nodes_make_rows_of_every_frame_and_find_what_one_model_finds(self):
