@@ -33,6 +33,12 @@ public:
         changed_.notify_all();
     }
 
+    /// Whoever owns it wants its end: no other task is begun. Any thread; a task may ask.
+    [[nodiscard]] bool ending() const {
+        const std::lock_guard lock(mutex_);
+        return ended_;
+    }
+
 private:
     void serve() {
         std::unique_lock lock(mutex_);
@@ -47,7 +53,7 @@ private:
         }
     }
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::function<void()>> tasks_;  ///< the rest is protected by mutex_
     bool ended_ = false;

@@ -7,33 +7,16 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
-#include "tests/src/config/scratch.hpp"
+#include "tests/src/config/node_texts.hpp"
 
 using namespace eddy;
 using namespace eddy::config;
+using eddy::test::accepted;
+using eddy::test::named;
+using eddy::test::refusal;
 using eddy::test::Scratch;
 
 namespace {
-
-/// The message about `text` as node.toml, without folders.
-std::string refusal(const Scratch& scratch, const std::string& text) {
-    const auto result = parse_node_config(text, scratch.folder() / "node.toml");
-    REQUIRE_FALSE(result.ok());
-    CHECK(result.error().code == ErrorCode::invalid);
-    std::string message = result.error().message;
-    const std::string folder = scratch.folder().string() + "/";
-    for (size_t at = 0; (at = message.find(folder)) != std::string::npos;) message.erase(at, folder.size());
-    return message;
-}
-
-NodeConfig accepted(const Scratch& scratch, const std::string& text) {
-    auto result = parse_node_config(text, scratch.folder() / "node.toml");
-    INFO((result.ok() ? std::string() : result.error().message));
-    REQUIRE(result.ok());
-    return *result;
-}
-
-const std::string named = "[node]\nname = \"a\"\n";  // two lines
 
 std::string with_source(const std::string& lines) {
     return named + "[model]\npath = \"m.pt\"\n[[source]]\nname = \"front\"\n" + lines;  // seven lines, then `lines`

@@ -3,34 +3,14 @@
 #include <doctest/doctest.h>
 
 #include "src/config/node_config.hpp"
-#include "tests/src/config/scratch.hpp"
+#include "tests/src/config/node_texts.hpp"
 
 using namespace eddy;
 using namespace eddy::config;
+using eddy::test::accepted;
+using eddy::test::named;
+using eddy::test::refusal;
 using eddy::test::Scratch;
-
-namespace {
-
-const std::string named = "[node]\nname = \"a\"\n";  // two lines
-
-std::string refusal(const Scratch& scratch, const std::string& text) {
-    const auto result = parse_node_config(text, scratch.folder() / "node.toml");
-    REQUIRE_FALSE(result.ok());
-    CHECK(result.error().code == ErrorCode::invalid);
-    std::string message = result.error().message;
-    const std::string folder = scratch.folder().string() + "/";
-    for (size_t at = 0; (at = message.find(folder)) != std::string::npos;) message.erase(at, folder.size());
-    return message;
-}
-
-NodeConfig accepted(const Scratch& scratch, const std::string& text) {
-    auto result = parse_node_config(text, scratch.folder() / "node.toml");
-    INFO((result.ok() ? std::string() : result.error().message));
-    REQUIRE(result.ok());
-    return *result;
-}
-
-}  // namespace
 
 TEST_CASE("each partition is known by its name, and chain is what nobody has to write") {
     const Scratch scratch;
