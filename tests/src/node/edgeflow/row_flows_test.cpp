@@ -1,5 +1,6 @@
 // Goal: frames by rows come to their end at their source whatever the order of things, under plans that follow each
-// other, and nothing of them stays anywhere. Method: nodes joined in memory; random nets, plans and orders, and by hand.
+// other, and nothing of them stays anywhere. Method: nodes joined in memory; random nets, plans and orders, and by
+// hand.
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
@@ -183,6 +184,35 @@ TEST_CASE("a device answers when it has compiled its units and reaches all that 
     world.capture(0, 0);
     world.run();
     CHECK(world.results.size() == 1);
+    CHECK(world.clean());
+}
+
+TEST_CASE("frames after those that were cancelled go by rows before the cancels have come") {
+    Halves halves;
+    RowWorld& world = halves.in_use();
+    const auto go_on = [&] {  // with all but cancels, which come last
+        for (;;) {
+            const auto next = std::find_if(world.parcels.begin(), world.parcels.end(), [](const auto& parcel) {
+                return !std::holds_alternative<msg::RowsCancel>(parcel.out.message);
+            });
+            if (next != world.parcels.end())
+                world.deliver(static_cast<size_t>(next - world.parcels.begin()));
+            else if (!world.jobs.empty())
+                world.computed(0);
+            else
+                return;
+        }
+    };
+    for (uint64_t k = 0; k < 2; ++k) {
+        const auto rows = halves.first_rows(k);
+        world.give(1, 0, *rows.rows(), rows.out.tensors);
+        world.settle(world.frame(0, k));
+    }
+    for (uint64_t k = 2; k < 4; ++k) world.capture(0, k);
+    go_on();
+    CHECK(world.results.count(world.frame(0, 2)) == 1);
+    CHECK(world.results.count(world.frame(0, 3)) == 1);
+    world.run();
     CHECK(world.clean());
 }
 
