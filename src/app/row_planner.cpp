@@ -12,6 +12,9 @@ namespace {
 
 using namespace planner::edgeflow;
 
+/// A plan that is gone on from is near what it can become; the cluster should not change again meanwhile.
+constexpr uint32_t evaluations_again = 1400;
+
 /// Far beyond any frame's time, far below what Usec holds.
 constexpr double us_max = 1e15;
 
@@ -92,6 +95,7 @@ Result<PlanProposal> make_row_plan(const PlanRequest& request, const graph::Mode
         const auto before = plan_for(request, *request.from, evaluator.blocks());
         if (before) proposal.latency_before = in_usec(evaluator.latency_us(*before));
         if (!request.afresh) options.start = before;
+        if (options.start) options.evaluations_max = evaluations_again;
     }
     const auto planned = plan_fused_blocks(*problem, options);
     if (!planned) return planned.error();
