@@ -28,7 +28,8 @@ inline Result<HostTensor> add_partial_sums(const TensorMeta& whole, uint32_t sum
         if (rows.begin >= rows.end || rows.end > summed_rows)
             return invalid(detail::name_of(whole) + " is a sum of " + std::to_string(summed_rows) +
                            " rows; a part of it claims " + detail::in_words(rows));
-        if (piece->meta.dtype != whole.dtype || piece->meta.shape != whole.shape || piece->bytes.size() != *size)
+        if (piece->meta.dtype != whole.dtype || piece->meta.shape != whole.shape || piece->bytes.size() != *size ||
+            piece->meta.channels_last)
             return invalid("a part of the sum " + detail::name_of(whole) + " has not its type, shape or bytes");
         if (rows.begin < row)
             return invalid(detail::name_of(whole) + ": row " + std::to_string(rows.begin) + " is summed twice");

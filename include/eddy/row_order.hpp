@@ -35,7 +35,8 @@ struct UnitOrder {
     std::vector<RowTensor> wanted;  ///< what the operators must make: of each value all rows of it among the outputs
     std::vector<RowTensor> inputs;
     std::vector<RowTensor> outputs;  ///< several of a value perhaps
-    std::vector<StepRows> work;      ///< what its time follows from
+    std::vector<StepRows> work;      ///< what its time follows from,
+    uint64_t gathered_bytes = 0;     ///< with those of inputs that come in several pieces
 };
 
 /// A cluster as it is now, for who makes a plan.

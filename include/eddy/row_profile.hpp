@@ -52,10 +52,20 @@ struct RowProfile {
     std::string model;   ///< file name without folder, for people
     std::string device;  ///< processor and lane count the times were measured on
     ContentHash model_hash;
-    /// What each execution unit takes besides its steps: gathering its inputs, starting it, making its outputs dense.
+    /// What each execution unit takes besides its steps.
     double unit_us = 0;
+    /// What it takes to put an input together that comes in several pieces, by the bytes of the input.
+    double gather_us_per_byte = 0;
     std::vector<StepTimes> steps;
     friend bool operator==(const RowProfile&, const RowProfile&) = default;
 };
+
+/// What an execution unit takes that makes so many rows of steps, and puts inputs of so many bytes together.
+[[nodiscard]] inline double time_us(const RowProfile& profile, const std::vector<StepRows>& work,
+                                    uint64_t gathered_bytes) {
+    double us = profile.unit_us + profile.gather_us_per_byte * static_cast<double>(gathered_bytes);
+    for (const StepRows& part : work) us += time_us(profile.steps.at(part.step), part.rows);
+    return us;
+}
 
 }  // namespace eddy

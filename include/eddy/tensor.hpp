@@ -46,6 +46,8 @@ struct TensorMeta {
     DType dtype = DType::f32;
     std::vector<int64_t> shape;
     Rows rows;
+    /// Of [1, C, H, W] alone: the bytes are in the order H, W, C. Rows lie together so, and convolutions like it.
+    bool channels_last = false;
 
     friend bool operator==(const TensorMeta&, const TensorMeta&) = default;
 

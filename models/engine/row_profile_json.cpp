@@ -37,6 +37,7 @@ RowProfile read(const json& object, std::string& place) {
     profile.device = fields::text(object, "device");
     profile.model_hash = fields::hash(object, "model_hash");
     profile.unit_us = fields::time_us(object, "unit_us");
+    profile.gather_us_per_byte = fields::time_us(object, "gather_us_per_byte");
     for (const json& step : fields::list(object, "steps", graph::operators_max)) {
         place = "steps[" + std::to_string(profile.steps.size()) + "]: ";
         profile.steps.push_back(read_step(step, profile.steps.empty() ? 0 : profile.steps.back().last));
@@ -53,9 +54,13 @@ std::string row_profile_to_json(const RowProfile& profile) {
         for (const RowTime& time : step.times) times.push_back({{"rows", time.rows}, {"time_us", time.time_us}});
         steps.push_back({{"first", step.first}, {"last", step.last}, {"times", std::move(times)}});
     }
-    const json object = {{"schema", "eddy.row_profile/1"}, {"model", profile.model},
-                         {"device", profile.device},       {"model_hash", to_string(profile.model_hash)},
-                         {"unit_us", profile.unit_us},     {"steps", std::move(steps)}};
+    const json object = {{"schema", "eddy.row_profile/1"},
+                         {"model", profile.model},
+                         {"device", profile.device},
+                         {"model_hash", to_string(profile.model_hash)},
+                         {"unit_us", profile.unit_us},
+                         {"gather_us_per_byte", profile.gather_us_per_byte},
+                         {"steps", std::move(steps)}};
     return object.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

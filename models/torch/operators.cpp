@@ -81,6 +81,26 @@ torch::jit::Operator row_taker() {
             c10::AliasAnalysisKind::FROM_SCHEMA};
 }
 
+at::Tensor linear_of(const at::Tensor& in, const at::Tensor& weight, const c10::optional<at::Tensor>& bias) {
+    const bool one = in.dim() > 0 && weight.dim() == 2 && in.numel() == in.size(-1);
+    if (!one) return at::linear(in, weight, bias);
+    const at::Tensor vector = in.reshape({in.numel()});
+    std::vector<int64_t> shape = in.sizes().vec();
+    shape.back() = weight.size(0);
+    return (bias && bias->defined() ? at::addmv(*bias, weight, vector) : at::mv(weight, vector)).view(shape);
+}
+
+torch::jit::Operator linear_operator() {
+    return {"eddy::linear(Tensor self, Tensor weight, Tensor? bias) -> Tensor",
+            [](torch::jit::Stack& stack) {
+                const auto bias = torch::jit::pop(stack).toOptional<at::Tensor>();
+                const at::Tensor weight = torch::jit::pop(stack).toTensor();
+                const at::Tensor in = torch::jit::pop(stack).toTensor();
+                torch::jit::push(stack, linear_of(in, weight, bias));
+            },
+            c10::AliasAnalysisKind::FROM_SCHEMA};
+}
+
 torch::jit::Operator row_viewer() {
     return {"eddy::rows(Tensor(a) self, int first, int count) -> Tensor(a)",
             [](torch::jit::Stack& stack) {
@@ -146,6 +166,7 @@ void register_operators() {
         unary<&channels_first>("eddy::channels_first(Tensor(a) self) -> Tensor(a)"),
         row_taker(),
         row_viewer(),
+        linear_operator(),
         bin_pool(),
         upsampling("eddy::upsample_nearest(Tensor self, int[] stretch, float? rows, float? columns) -> Tensor",
                    &upsample_nearest_rows),

@@ -27,6 +27,7 @@ constexpr double sample_us_least = 200;
 constexpr uint32_t runs_max = 64;
 
 double to_us(Usec time) { return static_cast<double>(time.count()); }
+Rows rows_of(RowRange range) { return {static_cast<uint32_t>(range.begin), static_cast<uint32_t>(range.end)}; }
 
 /// One step made of one number of rows.
 struct Measured {
@@ -63,7 +64,8 @@ public:
             profile.steps.push_back(*std::move(times));
         }
         scale(profile);
-        profile.unit_us = overheads_us_.empty() ? 0 : std::max(0.0, median(overheads_us_));
+        if (units_run_ > 0) profile.unit_us = in_one_us_ / units_run_;
+        if (gathered_bytes_ > 0) profile.gather_us_per_byte = std::max(0.0, in_two_us_ - in_one_us_) / gathered_bytes_;
         return profile;
     }
 
@@ -128,7 +130,7 @@ private:
             late = real_now() > until;
             if (round < options_.warm_up && !late)
                 for (Measured& each : kinds) each.samples_us.clear();
-            else if (auto noted = note_overhead(step, kinds[kinds.size() / 2], inputs); !noted)
+            else if (auto noted = note_around(step, kinds[kinds.size() / 2]); !noted)
                 return noted.error();
         }
         for (const Measured& each : kinds)
@@ -146,30 +148,33 @@ private:
         return success();
     }
 
-    /// What the unit takes beyond its operators if each input comes in two pieces.
-    Status note_overhead(const RowStep& step, const Measured& kind, const std::vector<HostTensor>& inputs) {
+    /// What the unit takes beside its operators if each input comes in one piece, and if in two.
+    Status note_around(const RowStep& step, const Measured& kind) {
         if (step.kind != RowStep::Kind::rows) return success();
-        std::vector<HostTensor> pieces;
-        for (const HostTensor& input : inputs) {
-            const uint32_t rows = row_layout(input.meta)->rows;
-            if (rows < 2) pieces.push_back(input);
-            for (const Rows part : {Rows{0, rows / 2}, Rows{rows / 2, rows}}) {
-                if (rows < 2) continue;
-                auto piece = take_rows(input.meta, input, part);
+        std::vector<HostTensor> ones;
+        std::vector<HostTensor> twos;
+        uint64_t bytes = 0;
+        const UnitSpec& spec = kind.unit->spec();
+        for (size_t i = 0; i < spec.inputs.size(); ++i) {
+            const HostTensor& all = values_.at(spec.inputs[i]);
+            Rows rows{0, row_layout(all.meta)->rows};
+            if (!spec.rows.everything()) rows = rows_of(spec.rows.inputs[i]);
+            if (rows.end - rows.begin < 2) return success();
+            const uint32_t middle = (rows.begin + rows.end) / 2;
+            for (const Rows part : {rows, Rows{rows.begin, middle}, Rows{middle, rows.end}}) {
+                auto piece = take_rows(all.meta, all, part);
                 if (!piece) return piece.error();
-                pieces.push_back(*std::move(piece));
+                (part == rows ? ones : twos).push_back(*std::move(piece));
             }
+            bytes += ones.back().bytes.size();
         }
-        // Weights that caches hold or not would make more of a difference than what is to be measured: both runs are
-        // made after another of the same unit.
-        if (auto warmed = kind.unit->time_operators(inputs, 1); !warmed) return warmed.error();
-        const Instant start = real_now();
-        const auto made = kind.unit->run(pieces);
-        const double whole_us = to_us(real_now() - start);
-        if (!made) return made.error();
-        const auto operators = kind.unit->time_operators(inputs, 1);
-        if (!operators) return operators.error();
-        overheads_us_.push_back(whole_us - to_us(*operators));
+        for (const auto& [pieces, sum_us] : {std::pair{&ones, &in_one_us_}, std::pair{&twos, &in_two_us_}}) {
+            Usec around{};
+            if (auto made = kind.unit->run(*pieces, &around); !made) return made.error();
+            *sum_us += to_us(around);
+        }
+        ++units_run_;
+        gathered_bytes_ += static_cast<double>(bytes);
         return success();
     }
 
@@ -203,7 +208,10 @@ private:
     std::map<ValueId, HostTensor> values_;  ///< whole; those that steps to come read
     std::map<ValueId, uint32_t> last_use_;  ///< by which operator
     std::vector<double> whole_us_;
-    std::vector<double> overheads_us_;
+    double in_one_us_ = 0;  ///< by units that were run, beside their operators: each input in one piece
+    double in_two_us_ = 0;  ///< the same in two
+    double units_run_ = 0;
+    double gathered_bytes_ = 0;
 };
 
 }  // namespace

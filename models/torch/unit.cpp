@@ -36,6 +36,12 @@ at::Tensor laid_out(const at::Tensor& tensor, Layout layout) {
     return tensor;
 }
 
+/// Of one image, and not the usual order as well.
+bool has_channels_last(const at::Tensor& tensor) {
+    return !tensor.is_mkldnn() && tensor.dim() == 4 && tensor.size(0) == 1 && tensor.scalar_type() == at::kFloat &&
+           !tensor.is_contiguous() && tensor.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
 SharedBytes share(const at::Tensor& dense) {
     const size_t bytes = dense.nbytes();
     const auto* data = static_cast<const std::byte*>(dense.data_ptr());
@@ -88,25 +94,45 @@ Result<at::Tensor> gather_dense(const Port& port, std::span<const HostTensor> pi
     return wrap(*tensor);
 }
 
-/// Pieces are put together and laid out in one go.
+const float* numbers_of(const HostTensor& tensor) { return reinterpret_cast<const float*>(tensor.bytes.data()); }
+
+/// Rows that lie together in one piece, as they are.
+at::Tensor wrap_rows(const RowPart& part, const std::vector<int64_t>& shape) {
+    const int64_t row = shape[3] * shape[1];
+    auto* data = const_cast<float*>(numbers_of(*part.piece)) + (part.part.begin - part.held.begin) * row;
+    const std::vector<int64_t> strides{shape[2] * row, 1, row, shape[1]};
+    return at::from_blob(
+        data, shape, strides, [keep = part.piece->bytes](void*) {}, at::TensorOptions().dtype(at::kFloat));
+}
+
+/// Pieces are put together and laid out in one go; rows that lie together in one are not copied.
 Result<at::Tensor> gather_channels_last(const Port& port, std::span<const HostTensor> pieces) {
     const auto parts = row_parts(*port.whole, port.rows, pieces);
     if (!parts) return parts.error();
     const std::vector<int64_t> shape = meta_of_rows(*port.whole, port.rows).shape;
+    if (parts->size() == 1 && parts->front().piece->meta.channels_last) return wrap_rows(parts->front(), shape);
     const auto options = at::TensorOptions().dtype(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast);
     const at::Tensor made = at::empty(shape, options);
     const int64_t channels = shape[1];
     const int64_t columns = shape[3];
     auto* to = made.data_ptr<float>();
-    for (const RowPart& each : *parts) {
-        const auto* from = reinterpret_cast<const float*>(each.piece->bytes.data());
-        const int64_t held = each.held.end - each.held.begin;
-        const int64_t count = each.part.end - each.part.begin;
-        transpose(from + (each.part.begin - each.held.begin) * columns, to,
-                  {channels, count * columns, held * columns, channels});
-        to += count * columns * channels;
+    for (const auto& [piece, held, part] : *parts) {
+        const int64_t skipped = part.begin - held.begin;
+        const int64_t pixels = (part.end - part.begin) * columns;
+        if (piece->meta.channels_last)
+            std::copy_n(numbers_of(*piece) + skipped * columns * channels, pixels * channels, to);
+        else
+            transpose(numbers_of(*piece) + skipped * columns, to,
+                      {channels, pixels, (held.end - held.begin) * columns, channels});
+        to += pixels * channels;
     }
     return made;
+}
+
+bool any_channels_last(ValueId value, std::span<const HostTensor> pieces) {
+    return std::any_of(pieces.begin(), pieces.end(), [&](const HostTensor& piece) {
+        return piece.meta.value == value && piece.meta.channels_last;
+    });
 }
 
 }  // namespace
@@ -117,7 +143,7 @@ struct Unit::State {
     torch::jit::Code code;
     uint64_t bytes = 0;
     std::vector<Port> inputs;
-    std::vector<TensorMeta> outputs;
+    std::vector<Port> outputs;
     std::vector<Layout> liked;  ///< by input
 
     /// One tensor an input, with just the rows it is needed in.
@@ -125,20 +151,26 @@ struct Unit::State {
         torch::jit::Stack stack;
         stack.reserve(inputs.size());
         for (size_t i = 0; i < inputs.size(); ++i) {
-            auto tensor = liked[i] == Layout::channels_last && can_lay_out(inputs[i])
-                              ? gather_channels_last(inputs[i], pieces)
-                              : gather_dense(inputs[i], pieces);
+            const bool channels_last =
+                can_lay_out(inputs[i]) &&
+                (liked[i] == Layout::channels_last || any_channels_last(inputs[i].whole->value, pieces));
+            auto tensor =
+                channels_last ? gather_channels_last(inputs[i], pieces) : gather_dense(inputs[i], pieces);
             if (!tensor) return Error{tensor.error().code, "unit: " + tensor.error().message};
             stack.emplace_back(*std::move(tensor));
         }
         return stack;
     }
 
-    [[nodiscard]] Result<HostTensor> unwrap(const at::Tensor& made, const TensorMeta& wanted) const {
-        const at::Tensor dense = made.is_mkldnn() ? made.to_dense() : channels_first(made);
-        if (dense.scalar_type() != scalar_type_of(wanted.dtype) || dense.sizes() != at::IntArrayRef(wanted.shape))
-            return internal("value " + std::to_string(wanted.value.value) + " came out with another type or shape");
-        return HostTensor{wanted, share(dense)};
+    /// `as_it_comes`: for other units, which like its channels last if it has them so.
+    [[nodiscard]] static Result<HostTensor> unwrap(const at::Tensor& made, const Port& port, bool as_it_comes) {
+        TensorMeta meta = meta_of(port);
+        meta.channels_last = as_it_comes && port.summed_rows == 0 && has_channels_last(made);
+        at::Tensor dense = made;
+        if (!meta.channels_last) dense = made.is_mkldnn() ? made.to_dense() : channels_first(made);
+        if (dense.scalar_type() != scalar_type_of(meta.dtype) || dense.sizes() != at::IntArrayRef(meta.shape))
+            return internal("value " + std::to_string(meta.value.value) + " came out with another type or shape");
+        return HostTensor{std::move(meta), share(dense)};
     }
 
     /// Replaces the inputs on the stack by the outputs.
@@ -147,11 +179,11 @@ struct Unit::State {
         TORCH_CHECK(stack.size() == spec.outputs.size(), "gave another number of tensors");
     }
 
-    [[nodiscard]] Result<std::vector<HostTensor>> unwrap_all(const torch::jit::Stack& stack) const {
+    [[nodiscard]] Result<std::vector<HostTensor>> unwrap_all(const torch::jit::Stack& stack, bool as_they_come) const {
         std::vector<HostTensor> made;
         made.reserve(stack.size());
         for (size_t i = 0; i < stack.size(); ++i) {
-            auto output = unwrap(stack[i].toTensor(), outputs[i]);
+            auto output = unwrap(stack[i].toTensor(), outputs[i], as_they_come);
             if (!output) return output.error();
             made.push_back(*std::move(output));
         }
@@ -178,7 +210,7 @@ Result<std::shared_ptr<const Unit>> Unit::compile(std::shared_ptr<const Model> m
         for (size_t i = 0; i < spec.inputs.size(); ++i)
             state->inputs.push_back(port_of(model->state(), spec, i, false));
         for (size_t i = 0; i < spec.outputs.size(); ++i)
-            state->outputs.push_back(meta_of(port_of(model->state(), spec, i, true)));
+            state->outputs.push_back(port_of(model->state(), spec, i, true));
         state->model = std::move(model);
         state->spec = std::move(spec);
         return std::shared_ptr<const Unit>(new Unit(std::move(state)));
@@ -187,13 +219,18 @@ Result<std::shared_ptr<const Unit>> Unit::compile(std::shared_ptr<const Model> m
     }
 }
 
-Result<std::vector<HostTensor>> Unit::run(std::span<const HostTensor> pieces) const {
+Result<std::vector<HostTensor>> Unit::run(std::span<const HostTensor> pieces, Usec* around) const {
     try {
         const c10::InferenceMode inference;
+        const Instant start = real_now();
         auto stack = state_->gather(pieces);
         if (!stack) return stack.error();
+        const Instant gathered = real_now();
         state_->step(*stack);
-        return state_->unwrap_all(*stack);
+        const Instant stepped = real_now();
+        auto made = state_->unwrap_all(*stack, true);
+        if (around != nullptr) *around = (gathered - start) + (real_now() - stepped);
+        return made;
     } catch (const std::exception& error) {
         return internal(std::string("unit: ") + first_line(error.what()));
     }
@@ -220,7 +257,7 @@ Result<std::vector<HostTensor>> Unit::run_sequence(std::span<const std::shared_p
             times->push_back(end - start);
             start = end;
         }
-        return units.back()->state_->unwrap_all(stack);
+        return units.back()->state_->unwrap_all(stack, false);
     } catch (const std::exception& error) {
         return internal(std::string("unit: ") + first_line(error.what()));
     }

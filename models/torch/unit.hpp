@@ -27,13 +27,13 @@ public:
     /// Takes what it needs out of `pieces`, in any order, several of a value perhaps: rows of it
     /// (eddy/tensor_rows.hpp), or partial sums of all of it (eddy/partial_sums.hpp). They may be more than is needed;
     /// meta.value says of what. They are checked against the model's shapes, and never altered; what the unit does not
-    /// take is not looked at. Gives the outputs in the order of the spec, dense, `meta.rows` set; one may share the
-    /// memory of a piece, which is as immutable as itself. Invalid: a piece that is not what it claims, or rows that
-    /// are missing, which are named.
-    [[nodiscard]] Result<std::vector<HostTensor>> run(std::span<const HostTensor> pieces) const;
+    /// take is not looked at. Gives the outputs in the order of the spec, dense, `meta.rows` set, with channels last if
+    /// they come so; one may share the memory of a piece, which is as immutable as itself. Invalid: a piece that is not what it claims, or rows that
+    /// are missing, which are named. `around`: for profiles, what was spent on tensors, before and behind the operators.
+    [[nodiscard]] Result<std::vector<HostTensor>> run(std::span<const HostTensor> pieces, Usec* around = nullptr) const;
 
     /// Several units, each taking exactly what the one before gives. What passes between them stays in the layout that
-    /// the processor likes. `times`, if given, gets one entry a unit.
+    /// the processor likes; what comes out has no channels last. `times`, if given, gets one entry a unit.
     [[nodiscard]] static Result<std::vector<HostTensor>> run_sequence(
         std::span<const std::shared_ptr<const Unit>> units, std::span<const HostTensor> inputs,
         std::vector<Usec>* times = nullptr);

@@ -71,7 +71,8 @@ Status Problem::check_cluster() const {
 
 Status Problem::check_profile(const RowProfile& profile) const {
     const std::string name = "row profile of " + profile.model + " on " + profile.device;
-    if (!not_negative(profile.unit_us)) return invalid(name + ": what a unit takes must be 0 or more");
+    if (!not_negative(profile.unit_us) || !not_negative(profile.gather_us_per_byte))
+        return invalid(name + ": what a unit and its inputs take must be 0 or more");
     if (profile.steps.size() != steps_.size())
         return invalid(name + ": has " + std::to_string(profile.steps.size()) + " steps, the model " +
                        std::to_string(steps_.size()));

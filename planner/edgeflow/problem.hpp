@@ -80,7 +80,9 @@ public:
         return time_us(parts_.profiles[profile].steps[step], static_cast<uint32_t>(rows));
     }
     /// What every unit takes besides, at speed 1.
-    [[nodiscard]] double unit_us(size_t profile) const { return parts_.profiles[profile].unit_us; }
+    [[nodiscard]] double unit_us(size_t profile, uint64_t gathered_bytes = 0) const {
+        return time_us(parts_.profiles[profile], {}, gathered_bytes);
+    }
 
     /// The same with another source, or with speeds and links as they are now: for planning again.
     [[nodiscard]] Result<Problem> with(std::vector<Device> devices, std::vector<Link> links, size_t source) const;

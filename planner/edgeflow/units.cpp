@@ -151,15 +151,19 @@ private:
         unit.device = device;
         unit.part = part;
         unit.lead = lead;
-        unit.cost_us = (share.cost_us[on.profile] + problem_.unit_us(on.profile)) / on.speed;
         const auto number = static_cast<uint32_t>(made_.units.size());
         made_.units.push_back(std::move(unit));
         auto& workspace = made_.memory[device].workspace_bytes;
         workspace = std::max(workspace, share.workspace_bytes);
         for (const ValueRows& input : share.inputs) {
             const bool partial = partial_[input.value.value];
+            const size_t before = made_.units[number].needs.size();
             provide(number, {input.value, partial ? all_rows(input.value) : input.rows});
+            if (made_.units[number].needs.size() > before + 1)
+                made_.units[number].gathered_bytes += problem_.row_bytes(input.value) * rows_counted(input);
         }
+        made_.units[number].cost_us =
+            (share.cost_us[on.profile] + problem_.unit_us(on.profile, made_.units[number].gathered_bytes)) / on.speed;
         // Windows in padding alone need nothing, but somebody must say that there is a frame.
         if (share.inputs.empty()) provide(number, {problem_.graph().inputs().front(), {0, 1}});
         for (const ValueRows& output : share.outputs)

@@ -38,7 +38,8 @@ struct Unit {
     uint32_t device = 0;
     graph::RowRange part;  ///< of the block's reference rows
     bool lead = false;     ///< makes the block's whole outputs
-    double cost_us = 0;    ///< on its device
+    uint64_t gathered_bytes = 0;  ///< of inputs that come in several pieces
+    double cost_us = 0;           ///< on its device
     std::vector<Need> needs;
     std::vector<uint32_t> messages;  ///< that it sends, in this order
 };

@@ -10,17 +10,18 @@ namespace eddy::app {
 
 Status RowUnits::compile(PlanId plan, const std::vector<UnitOrder>& orders) {
     std::vector<std::shared_ptr<const RowJob>> jobs;
+    const auto zeros = compile_ ? nullptr : zeros_for(orders);
     for (const UnitOrder& order : orders) {
-        RowJob job{order, nullptr, 0};
+        RowJob job{order, nullptr, 0, {}};
         const bool computes = order.kind == UnitOrder::Kind::compute;
         if (computes && compile_) {
             auto unit = compile_(order);
             if (!unit) return unit.error();
             job.unit = *std::move(unit);
         } else if (computes) {
-            job.replay_us = profile_->unit_us;
-            for (const StepRows& part : order.work) job.replay_us += time_us(profile_->steps.at(part.step), part.rows);
+            job.replay_us = time_us(*profile_, order.work, order.gathered_bytes);
         }
+        if (!compile_) job.replayed = tensors_of(order, zeros);
         jobs.push_back(std::make_shared<const RowJob>(std::move(job)));
     }
     const std::lock_guard lock(mutex_);
@@ -54,6 +55,7 @@ Result<std::vector<HostTensor>> RowUnits::divided(const UnitOrder& order, std::s
         // A sum is one row, whatever was summed.
         if (from->bytes.size() == wanted.bytes && from->meta.shape == meta.shape) {
             parts.push_back({meta, from->bytes});
+            parts.back().meta.channels_last = from->meta.channels_last;
             continue;
         }
         auto part = take_rows(graph_->value(wanted.value).meta, *from, wanted.rows);
@@ -87,16 +89,23 @@ TensorMeta RowUnits::meta_of(const RowTensor& tensor) const {
     return meta;
 }
 
-std::vector<HostTensor> RowUnits::zeros(const std::vector<RowTensor>& tensors) const {
+std::shared_ptr<const std::byte> RowUnits::zeros_for(const std::vector<UnitOrder>& orders) {
     uint64_t most = 0;
-    for (const RowTensor& tensor : tensors) most = std::max(most, tensor.bytes);
+    for (const UnitOrder& order : orders)
+        for (const RowTensor& tensor : order.outputs) most = std::max(most, tensor.bytes);
     const auto bytes = allocate_bytes(most);
     std::memset(bytes.get(), 0, most);
+    return bytes;
+}
+
+std::vector<HostTensor> RowUnits::tensors_of(const UnitOrder& order,
+                                             const std::shared_ptr<const std::byte>& zeros) const {
     std::vector<HostTensor> made;
-    for (const RowTensor& tensor : tensors) {
+    for (const RowTensor& tensor : order.outputs) {
         TensorMeta meta = meta_of(tensor);
         const uint64_t size = meta.bytes().value_or(0);
-        made.push_back({std::move(meta), {bytes, size}});
+        EDDY_ASSERT(size <= tensor.bytes);
+        made.push_back({std::move(meta), {zeros, size}});
     }
     return made;
 }

@@ -17,6 +17,7 @@ struct RowJob {
     UnitOrder order;
     std::shared_ptr<const engine::RowUnit> unit;  ///< null: nothing is computed in it, or it is replayed
     double replay_us = 0;                         ///< at speed 1
+    std::vector<HostTensor> replayed;             ///< zeros instead of what it would make
 };
 
 class RowUnits {
@@ -40,10 +41,12 @@ public:
                                                           std::span<const HostTensor> made) const;
     /// The model's outputs, put together.
     [[nodiscard]] Result<std::vector<HostTensor>> outputs(std::span<const HostTensor> pieces) const;
-    /// Zeros instead of what it would make.
-    [[nodiscard]] std::vector<HostTensor> zeros(const std::vector<RowTensor>& tensors) const;
 
 private:
+    /// As many as the largest output of these takes.
+    static std::shared_ptr<const std::byte> zeros_for(const std::vector<UnitOrder>& orders);
+    [[nodiscard]] std::vector<HostTensor> tensors_of(const UnitOrder& order,
+                                                     const std::shared_ptr<const std::byte>& zeros) const;
     [[nodiscard]] TensorMeta meta_of(const RowTensor& tensor) const;
 
     const std::shared_ptr<const graph::ModelGraph> graph_;

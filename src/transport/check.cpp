@@ -49,6 +49,8 @@ Status check_tensor(const HostTensor& tensor) {
     if (*bytes != tensor.bytes.size())
         return invalid("a tensor's shape asks for " + std::to_string(*bytes) + " bytes, it has " +
                        std::to_string(tensor.bytes.size()));
+    if (tensor.meta.channels_last && (tensor.meta.shape.size() != 4 || tensor.meta.shape[0] != 1))
+        return invalid("a tensor that is no image claims that its channels come last");
     if (tensor.meta.rows.begin > tensor.meta.rows.end) return invalid("a tensor's rows end before they begin");
     return success();
 }

@@ -138,6 +138,7 @@ HostTensor get(wire::Tensor::Reader from, const std::shared_ptr<std::byte>& body
     tensor.meta.shape.reserve(bounded("dimensions", shape, dims_max));
     for (const int64_t extent : shape) tensor.meta.shape.push_back(extent);
     tensor.meta.rows = {from.getRowBegin(), from.getRowEnd()};
+    tensor.meta.channels_last = from.getChannelsLast();
     if (from.getCodec() != wire::Codec::RAW) malformed("a tensor is compressed in a way unknown here");
     const auto data = from.getData();
     if (data.size() != 0) {

@@ -92,6 +92,7 @@ void put(wire::Tensor::Builder to, const HostTensor& tensor) {
     for (unsigned i = 0; i < shape.size(); ++i) shape.set(i, tensor.meta.shape[i]);
     to.setRowBegin(tensor.meta.rows.begin);
     to.setRowEnd(tensor.meta.rows.end);
+    to.setChannelsLast(tensor.meta.channels_last);
     if (tensor.bytes.size() == 0) return;
     // The only place where the wire meets tensor bytes, and it takes their address, not their content.
     const auto* bytes = reinterpret_cast<const kj::byte*>(tensor.bytes.data());

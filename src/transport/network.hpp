@@ -25,7 +25,7 @@
 namespace eddy::transport {
 
 /// Of the preamble; nodes of different versions refuse each other by name.
-inline constexpr uint16_t protocol_version = 1;
+inline constexpr uint16_t protocol_version = 2;
 
 struct NetworkConfig {
     std::string cluster = "eddy";

@@ -2,6 +2,7 @@
 // what is wrong. Method: tensors whose elements tell where they belong.
 #include "eddy/tensor_rows.hpp"
 
+#include <array>
 #include <numeric>
 
 #include <doctest/doctest.h>
@@ -29,6 +30,23 @@ HostTensor numbered(std::vector<int64_t> shape, DType dtype = DType::f32) {
 bool equal(const HostTensor& a, const HostTensor& b) {
     return a.meta == b.meta && a.bytes.size() == b.bytes.size() &&
            std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
+}
+
+/// The same numbers with channels last, as [1, C, H, W] may have them.
+HostTensor channels_last(const HostTensor& image) {
+    HostTensor made = image;
+    made.meta.channels_last = true;
+    const auto& shape = image.meta.shape;
+    const auto channels = static_cast<size_t>(shape[1]);
+    const auto pixels = static_cast<size_t>(shape[2] * shape[3]);
+    const size_t size = bytes_per_element(image.meta.dtype);
+    auto bytes = allocate_bytes(image.bytes.size());
+    for (size_t channel = 0; channel < channels; ++channel)
+        for (size_t pixel = 0; pixel < pixels; ++pixel)
+            std::memcpy(bytes.get() + (pixel * channels + channel) * size,
+                        image.bytes.data() + (channel * pixels + pixel) * size, size);
+    made.bytes = {std::move(bytes), image.bytes.size()};
+    return made;
 }
 
 HostTensor must_take(const HostTensor& whole, Rows rows) { return take_rows(whole.meta, whole, rows).value(); }
@@ -78,19 +96,23 @@ TEST_CASE("any cover of overlapping pieces in any order gives the rows wanted, t
         };
         const bool is_frame = random.chance(0.3);
         const int64_t height = 1 + below(12);
+        constexpr std::array types{DType::boolean, DType::f16, DType::f32, DType::f64};
         const HostTensor whole =
-            is_frame ? numbered({height, 4, 3}, DType::u8) : numbered({1, 1 + below(4), height, 1 + below(5)});
+            is_frame ? numbered({height, 4, 3}, DType::u8)
+                     : numbered({1, 1 + below(4), height, 1 + below(5)}, types[random.below(types.size())]);
+        const HostTensor other = is_frame ? whole : channels_last(whole);
+        const auto& either = [&]() -> const HostTensor& { return random.chance(0.5) ? whole : other; };
         const uint32_t begin = below(height);
         const Rows wanted{begin, begin + 1 + below(height - begin)};
         std::vector<HostTensor> pieces;
         for (uint32_t row = wanted.begin; row < wanted.end;) {  // a cover
             const uint32_t end = row + 1 + below(height - row);
-            pieces.push_back(must_take(whole, {row - below(row + 1), end}));
+            pieces.push_back(must_take(either(), {row - below(row + 1), end}));
             row = end;
         }
         for (uint32_t extra = below(3); extra > 0; --extra) {
             const uint32_t row = below(height);
-            pieces.push_back(must_take(whole, {row, row + 1 + below(height - row)}));
+            pieces.push_back(must_take(either(), {row, row + 1 + below(height - row)}));
         }
         HostTensor foreign = numbered({2, 2});
         foreign.meta.value = ValueId{8};
@@ -107,6 +129,33 @@ TEST_CASE("a piece that is just what is wanted is not copied") {
     const std::vector<HostTensor> pieces{must_take(whole, {0, 5}), must_take(whole, {2, 6})};
     CHECK(assemble_rows(whole.meta, {2, 6}, pieces)->bytes.data() == pieces[1].bytes.data());
     CHECK(assemble_rows(whole.meta, {}, std::vector{whole})->bytes.data() == whole.bytes.data());
+}
+
+TEST_CASE("rows that lie together are shared, unless they would keep much more in memory") {
+    for (const HostTensor& whole : {channels_last(numbered({1, 4, 8, 2})), numbered({8, 8, 3}, DType::u8)}) {
+        const uint64_t row = whole.bytes.size() / 8;
+        const HostTensor many = must_take(whole, {3, 7});
+        CHECK(many.bytes.data() == whole.bytes.data() + 3 * row);
+        CHECK(many.bytes.size() == 4 * row);
+        CHECK(many.meta.channels_last == whole.meta.channels_last);
+        CHECK(many.meta.rows == Rows{3, 7});
+        const HostTensor few = must_take(whole, {3, 6});
+        CHECK(few.bytes.data() != whole.bytes.data() + 3 * row);
+        CHECK(std::memcmp(few.bytes.data(), whole.bytes.data() + 3 * row, 3 * row) == 0);
+    }
+    // The wire needs addresses that are multiples of 8.
+    const HostTensor odd = channels_last(numbered({1, 3, 4, 1}));
+    CHECK(must_take(odd, {2, 4}).bytes.data() == odd.bytes.data() + 24);
+    const HostTensor copied = must_take(odd, {1, 4});
+    CHECK(copied.bytes.data() != odd.bytes.data() + 12);
+    CHECK(std::memcmp(copied.bytes.data(), odd.bytes.data() + 12, 36) == 0);
+}
+
+TEST_CASE("what is put together has its channels not last, even if it is one piece that has") {
+    const HostTensor whole = numbered({1, 3, 8, 2});
+    const std::vector<HostTensor> pieces{channels_last(whole)};
+    CHECK(equal(*assemble_rows(whole.meta, {}, pieces), whole));
+    CHECK(equal(*assemble_rows(pieces[0].meta, {2, 5}, pieces), must_take(whole, {2, 5})));
 }
 
 TEST_CASE("the first row that is missing is named, with its value") {
@@ -137,6 +186,14 @@ TEST_CASE("a piece that is not what it claims is refused") {
     CHECK(spoilt([](HostTensor& p) {
               p.bytes = {p.bytes.owner(), p.bytes.size() - 1};
           }).find("bytes") != std::string::npos);
+    CHECK(refusal(take_rows(numbered({4, 6, 3}, DType::u8).meta,
+                            [] {
+                                HostTensor frame = numbered({4, 6, 3}, DType::u8);
+                                frame.meta.channels_last = true;
+                                return frame;
+                            }(),
+                            {1, 2}))
+              .find("type, shape or bytes") != std::string::npos);
     CHECK(spoilt([](HostTensor& p) { p.meta.rows = {6, 9}; }).find("claims rows 6 to 9") != std::string::npos);
     CHECK(spoilt([](HostTensor& p) { p.meta.rows = {5, 2}; }).find("claims rows 5 to 2") != std::string::npos);
     CHECK(spoilt([](HostTensor& p) { p.meta.rows = {3, 3}; }).find("claims") != std::string::npos);
@@ -172,5 +229,8 @@ TEST_CASE("partial sums that overlap, leave out rows or are none are refused") {
     CHECK(refused({}) == "value 3: row 0 is missing of its sum");
     CHECK(refused({sums({1, 1}, {0, 10})}).find("claims rows 0 to 10") != std::string::npos);
     CHECK(refused({sums({1, 1}, {3, 3})}).find("claims") != std::string::npos);
+    HostTensor last = sums({1, 1}, {0, 9});
+    last.meta.channels_last = true;
+    CHECK(refused({last}).find("type, shape or bytes") != std::string::npos);
     CHECK(refused({sums({1, 1, 1}, {0, 9})}).find("type, shape or bytes") != std::string::npos);
 }

@@ -13,7 +13,7 @@ import time
 from nodes import ROOT
 
 SCHEMA = ROOT / "src" / "transport" / "schema" / "eddy.capnp"
-VERSION, CONTROL, DIALLER, ACCEPTOR = 1, 0, 0, 1
+VERSION, CONTROL, DIALLER, ACCEPTOR = 2, 0, 0, 1
 
 
 def preamble(role, version=VERSION):

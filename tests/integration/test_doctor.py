@@ -157,7 +157,7 @@ class Doctor(Story):
 
     def test_another_version_is_told_with_both_numbers(self):
         address = FakeNode(self, version=7).address
-        self.finds(self.config(seeds=[address]), "seed", address, "version 7", "version 1", "same release")
+        self.finds(self.config(seeds=[address]), "seed", address, "version 7", "version 2", "same release")
 
     def test_other_clusters_and_other_keys_are_told(self):
         a = self.node("a", relay=True, cluster={"key": KEY}).ready()

@@ -7,9 +7,10 @@ import socket
 import struct
 
 from nodes import PATIENCE_S, Story, endless, free_port, main, until
+from stranger import VERSION
 
 CONTROL, DIALLER = 0, 0
-PREAMBLE = b"EDDY" + struct.pack("<HBB", 1, CONTROL, DIALLER)
+PREAMBLE = b"EDDY" + struct.pack("<HBB", VERSION, CONTROL, DIALLER)
 
 
 def said_until_closed(port, words):

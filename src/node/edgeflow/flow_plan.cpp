@@ -133,6 +133,7 @@ private:
         unit.first = problem_.steps()[block.first].first;
         unit.last = problem_.steps()[block.last - 1].last;
         unit.work = blocks_.share(block.first, block.last, whole.part, whole.lead).work;
+        unit.gathered_bytes = whole.gathered_bytes;
         for (const FlowTensor& tensor : made_.outputs_of(unit)) {
             const auto same = [&](const graph::ValueRows& each) { return each.value == tensor.value; };
             const auto known = std::find_if(unit.wanted.begin(), unit.wanted.end(), same);

@@ -39,7 +39,8 @@ struct FlowUnit {
     uint32_t last = 0;
     /// What the operators must make: for each value all rows that anybody is given, of a pool the rows that are summed.
     std::vector<graph::ValueRows> wanted;
-    std::vector<StepRows> work;    ///< what its time follows from
+    std::vector<StepRows> work;    ///< what its time follows from,
+    uint64_t gathered_bytes = 0;   ///< with those of inputs that come in several pieces
     uint32_t waits = 0;            ///< for so many units and messages
     std::vector<uint32_t> inputs;  ///< tensors it reads: indices of `tensors`, ascending
     std::vector<uint32_t> makes;   ///< tensors that units here read

@@ -29,14 +29,13 @@ UnitOrder order_of(const FlowPlan& plan, const FlowUnit& unit) {
     for (const uint32_t input : unit.inputs) order.inputs.push_back(order_of(plan.tensors()[input]));
     for (const FlowTensor& output : plan.outputs_of(unit)) order.outputs.push_back(order_of(output));
     order.work = unit.work;
+    order.gathered_bytes = unit.gathered_bytes;
     return order;
 }
 
 double expected_us(const RowProfile* rows, const FlowUnit& unit) {
     if (rows == nullptr || unit.work.empty()) return 0;
-    double us = rows->unit_us;
-    for (const StepRows& part : unit.work) us += time_us(rows->steps.at(part.step), part.rows);
-    return us;
+    return time_us(*rows, unit.work, unit.gathered_bytes);
 }
 }  // namespace
 

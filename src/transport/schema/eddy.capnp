@@ -175,6 +175,7 @@ struct Tensor {
   rowEnd @4 :UInt32 = 0xffffffff;  # to the last row
   codec @5 :Codec;
   data @6 :Data;       # dense, row-major, little-endian; starts on a multiple of eight bytes
+  channelsLast @7 :Bool;  # of a shape [1, C, H, W] the data is in the order H, W, C
 }
 
 struct Work {

@@ -16,6 +16,7 @@ RowProfile example() {
     profile.device = "a device \"with\" quotes";
     profile.model_hash.bytes[3] = 0xab;
     profile.unit_us = 12.3456789;
+    profile.gather_us_per_byte = 0.000321;
     profile.steps = {{0, 3, {{1, 0.5}, {2, 0.75}, {56, 1234.5}}}, {3, 4, {{1, 99}}}, {4, 9, {{7, 0}, {28, 1e-3}}}};
     return profile;
 }
@@ -50,6 +51,7 @@ TEST_CASE("times that are no times are refused") {
     check_refused(replaced(good, "1234.5", "NaN"), "parse error");
     check_refused(replaced(good, "1234.5", "\"12\""), "must be a number >= 0");
     check_refused(replaced(good, "12.3456789", "-1"), "\"unit_us\" must be a number >= 0");
+    check_refused(replaced(good, "0.000321", "-0.000321"), "\"gather_us_per_byte\" must be a number >= 0");
     RowProfile infinite = example();
     infinite.steps[1].times[0].time_us = std::numeric_limits<double>::infinity();
     CHECK_FALSE(row_profile_from_json(row_profile_to_json(infinite)).ok());
@@ -87,6 +89,7 @@ TEST_CASE("lists are bounded, and what is missing or no profile at all is told")
     check_refused(row_profile_to_json(many), "\"steps\" must be a list of 1 to 16384");
     check_refused(replaced(good, "eddy.row_profile/1", "eddy.profile/1"), "\"schema\"");
     check_refused(replaced(good, "\"unit_us\"", "\"unit\""), "\"unit_us\" is missing");
+    check_refused(replaced(good, "gather_us_per_byte", "gather_us"), "\"gather_us_per_byte\" is missing");
     check_refused(replaced(good, "\"model_hash\": \"0", "\"model_hash\": \"x"), "64 hexadecimal digits");
     check_refused(replaced(good, "model.pt", std::string(5000, 'x')), "short text");
     check_refused("[]", "\"schema\"");
@@ -94,6 +97,6 @@ TEST_CASE("lists are bounded, and what is missing or no profile at all is told")
     check_refused(good.substr(0, good.size() / 2), "parse error");
     check_refused(std::string(17 << 20, ' '), "larger than 16 MiB");
     check_refused(R"({"schema": "eddy.row_profile/1", "model": "", "device": "", "model_hash": ")" +
-                      std::string(64, '0') + R"(", "unit_us": 0, "steps": [3]})",
+                      std::string(64, '0') + R"(", "unit_us": 0, "gather_us_per_byte": 0, "steps": [3]})",
                   "a step must be an object");
 }

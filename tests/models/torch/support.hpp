@@ -12,6 +12,7 @@
 #include <doctest/doctest.h>
 
 #include "eddy/random.hpp"
+#include "eddy/tensor_rows.hpp"
 #include "models/torch/model.hpp"
 
 namespace eddy::test {
@@ -44,7 +45,16 @@ inline uint64_t fingerprint(std::span<const HostTensor> tensors) {
     return hash;
 }
 
-/// max|a - b| / max|b| over all tensors; infinite if shapes differ, anything is not finite, or b is all zero.
+/// The same numbers, channels not last.
+inline HostTensor channels_first(const HostTensor& tensor) {
+    HostTensor all = tensor;  // of itself
+    all.meta.rows = {};
+    auto made = assemble_rows(all.meta, {}, std::span(&all, 1)).value();
+    made.meta.rows = tensor.meta.rows;
+    return made;
+}
+
+/// max|a - b| / max|b| over all tensors, whatever order their channels come in; infinite if shapes differ, anything is not finite, or b is all zero.
 inline double relative_error(std::span<const HostTensor> a, std::span<const HostTensor> b) {
     if (a.size() != b.size()) return INFINITY;
     double worst = 0;
@@ -54,8 +64,10 @@ inline double relative_error(std::span<const HostTensor> a, std::span<const Host
             if (std::memcmp(a[t].bytes.data(), b[t].bytes.data(), a[t].bytes.size()) != 0) return INFINITY;
             continue;
         }
-        const auto* x = reinterpret_cast<const float*>(a[t].bytes.data());
-        const auto* y = reinterpret_cast<const float*>(b[t].bytes.data());
+        const HostTensor one = channels_first(a[t]);
+        const HostTensor other = channels_first(b[t]);
+        const auto* x = reinterpret_cast<const float*>(one.bytes.data());
+        const auto* y = reinterpret_cast<const float*>(other.bytes.data());
         double difference = 0;
         double scale = 0;
         for (size_t i = 0; i < a[t].bytes.size() / sizeof(float); ++i) {

@@ -44,7 +44,8 @@ TEST_CASE("a row profile has every step of the model, and survives its way throu
         CHECK(profile.model == std::string(name) + ".pt");
         CHECK(profile.model_hash == model->model_hash());
         CHECK_FALSE(profile.device.empty());
-        CHECK(profile.unit_us >= 0);
+        CHECK(profile.unit_us > 0);
+        CHECK(profile.gather_us_per_byte >= 0);
         const auto steps = graph::row_steps(model->graph(), model->row_rules());
         REQUIRE(profile.steps.size() == steps.size());
         for (size_t i = 0; i < steps.size(); ++i) {

@@ -178,10 +178,29 @@ TEST_CASE("outputs tell their rows, and a piece that is just what is needed is n
         const uint64_t before = fingerprint({&piece, 1});
         const auto made = unit->run(std::span(&piece, 1));
         REQUIRE(made.ok());
-        CHECK(made->front().meta == meta_of_rows(whole.meta, {4, 9}));
+        CHECK(channels_first(made->front()).meta == meta_of_rows(whole.meta, {4, 9}));
         CHECK(relative_error(*made, std::vector{*take_rows(whole.meta, whole, {4, 9})}) <= 1e-6);
         CHECK(fingerprint({&piece, 1}) == before);
     }
+}
+
+TEST_CASE("what convolutions make keeps its channels last on the way to the next unit, and is not copied there") {
+    const Small small("Windows");
+    const ValueId made = small.graph().operators()[small.find("aten::batch_norm")].outputs.front();
+    const HostTensor whole = small.value(made);
+#if EDDY_ONEDNN && defined(__x86_64__)
+    CHECK(whole.meta.channels_last);
+#endif
+    const uint32_t next = small.find("aten::hardswish");
+    REQUIRE(small.graph().operators()[next].inputs.front() == made);
+    const auto unit = small.unit(next, next + 1, {{small.graph().operators()[next].outputs.front(), {4, 9}}});
+    const HostTensor dense = channels_first(whole);
+    CHECK_FALSE(dense.meta.channels_last);
+    const auto of = [&](const HostTensor& piece) { return unit->run(std::span(&piece, 1)).value(); };
+    CHECK(relative_error(of(whole), of(dense)) == 0);
+    // Rows of both, in one tensor.
+    const std::vector<HostTensor> mixed{*take_rows(whole.meta, whole, {0, 6}), *take_rows(dense.meta, dense, {6, 12})};
+    CHECK(relative_error(*unit->run(mixed), of(dense)) == 0);
 }
 
 TEST_CASE("partial sums of global pooling, mean and sum add up to the whole result") {

@@ -21,6 +21,8 @@ using graph::RowRange;
 
 namespace {
 
+constexpr double gather_us_per_byte = 0.01;
+
 struct Case {
     uint64_t seed;
     Random random;
@@ -44,7 +46,9 @@ struct Case {
         cluster.speeds.assign(1 + random.below(6), 1);
         cluster.source = random.below(cluster.speeds.size());
         cluster.message = {5, 0.001};
-        return problem_of(graph, linear_profile(graph, 10, 2), cluster);
+        RowProfile profile = linear_profile(graph, 10, 2);
+        profile.gather_us_per_byte = gather_us_per_byte;
+        return problem_of(graph, profile, cluster);
     }
 };
 
@@ -91,6 +95,33 @@ TEST_CASE("a unit is given each row that it needs, once") {
             }
         }
     });
+}
+
+TEST_CASE("a unit puts together what it needs of a value in several pieces, and that takes its time") {
+    bool any = false;
+    for_any_plan("any plan", [&](Case& made) {
+        for (size_t index = 1; index + 1 < made.units.units.size(); ++index) {
+            const Unit& unit = made.units.units[index];
+            std::map<ValueId, int> pieces;
+            for (const Need& need : unit.needs) ++pieces[need.value];
+            const Block& block = made.plan.blocks[unit.block];
+            const Share& share = made.blocks.share(block.first, block.last, unit.part, unit.lead);
+            uint64_t bytes = 0;
+            for (const graph::ValueRows& input : share.inputs) {
+                const graph::Value& value = made.problem.graph().value(input.value);
+                if (pieces[input.value] < 2) continue;
+                bytes += graph::row_count(value) == 1 ? value.bytes
+                                                      : value.bytes * static_cast<uint64_t>(input.rows.size()) /
+                                                            static_cast<uint64_t>(graph::row_count(value));
+            }
+            RC_ASSERT(unit.gathered_bytes == bytes);
+            const double us = share.cost_us.front() + made.problem.unit_us(0, bytes);
+            RC_ASSERT(std::abs(unit.cost_us - us) < 1e-6);
+            RC_ASSERT(made.problem.unit_us(0, bytes) >= gather_us_per_byte * static_cast<double>(bytes));
+            any = any || bytes > 0;
+        }
+    });
+    CHECK(any);
 }
 
 TEST_CASE("what a unit needs was made by the unit, or brought by the message, that it names") {

@@ -42,9 +42,10 @@ std::shared_ptr<const graph::ModelGraph> small_graph() {
 /// Step 0 takes 20 + 10 a row, a unit 7 besides.
 RowUnits units_with(RowUnits::Compile compile = {}) {
     const auto graph = small_graph();
-    auto profile = std::make_shared<const RowProfile>(test::linear_profile(*graph, 10, 20, 7));
-    REQUIRE(profile->steps.size() == 2);
-    return {graph, profile, std::move(compile)};
+    RowProfile profile = test::linear_profile(*graph, 10, 20, 7);
+    profile.gather_us_per_byte = 0.002;
+    REQUIRE(profile.steps.size() == 2);
+    return {graph, std::make_shared<const RowProfile>(std::move(profile)), std::move(compile)};
 }
 
 UnitOrder order_of(UnitOrder::Kind kind, std::vector<RowTensor> outputs = {}, std::vector<StepRows> work = {}) {
@@ -133,6 +134,12 @@ std::shared_ptr<Replay> some_replay(double speed) {
     return Replay::make(profile, speed).value();
 }
 
+/// What a replay gives instead of these tensors.
+std::vector<HostTensor> zeros_of(RowUnits& units, std::vector<RowTensor> tensors) {
+    CHECK(units.compile(PlanId{1}, {order_of(UnitOrder::Kind::capture, std::move(tensors))}).ok());
+    return units.find(PlanId{1}, 0)->replayed;
+}
+
 }  // namespace
 
 TEST_CASE("a replayed unit takes what any unit takes, and the profile's time of the rows of each of its steps") {
@@ -150,6 +157,14 @@ TEST_CASE("a replayed unit takes what any unit takes, and the profile's time of 
     CHECK(replayed({{0, 4}, {1, 3}}) == doctest::Approx(7 + 60 + 50));
     CHECK(replayed({{0, 4}}, UnitOrder::Kind::capture) == 0);
     CHECK(replayed({{0, 4}}, UnitOrder::Kind::result) == 0);
+}
+
+TEST_CASE("a replayed unit takes longer by the bytes that it puts together") {
+    RowUnits units = units_with();
+    UnitOrder order = order_of(UnitOrder::Kind::compute, {}, {{0, 4}});
+    order.gathered_bytes = 3000;
+    CHECK(units.compile(PlanId{1}, {order}).ok());
+    CHECK(units.find(PlanId{1}, 0)->replay_us == doctest::Approx(7 + 20 + 40 + 6));
 }
 
 TEST_CASE("units are found by plan and number until their plan is forgotten, and by who has them even after") {
@@ -200,9 +215,9 @@ TEST_CASE("what computes is compiled, nothing else is, and the first that cannot
 }
 
 TEST_CASE("zeros have the sizes of rows, of whole values and of partial sums, and say which rows they are") {
-    const RowUnits units = units_with();
+    RowUnits units = units_with();
     const auto zeros =
-        units.zeros({rows_of(image, 2, 5), rows_of(image, 0, image_rows), sums_of(3, 4), sums_of(0, image_rows)});
+        zeros_of(units, {rows_of(image, 2, 5), rows_of(image, 0, image_rows), sums_of(3, 4), sums_of(0, image_rows)});
     REQUIRE(zeros.size() == 4);
     CHECK(zeros[0].meta == TensorMeta{image, DType::f32, {1, channels, 3, columns}, {2, 5}});
     CHECK(zeros[1].meta == TensorMeta{image, DType::f32, {1, channels, image_rows, columns}, {}});
@@ -214,7 +229,7 @@ TEST_CASE("zeros have the sizes of rows, of whole values and of partial sums, an
         CHECK(std::all_of(zeros[i].bytes.data(), zeros[i].bytes.data() + sizes[i],
                           [](std::byte b) { return b == std::byte{0}; }));
     }
-    CHECK(units.zeros({}).empty());
+    CHECK(zeros_of(units, {}).empty());
 }
 
 TEST_CASE("whatever the plan, zeros are the tensors that it reckons with") {
@@ -227,13 +242,13 @@ TEST_CASE("whatever the plan, zeros are the tensors that it reckons with") {
         const auto problem = test::problem_of(graph, test::linear_profile(graph, 1, 1), cluster);
         planner::edgeflow::Blocks blocks(problem);
         const auto plan = test::random_plan(blocks, random);
-        const RowUnits units(std::make_shared<const graph::ModelGraph>(graph), nullptr, {});
+        RowUnits units(std::make_shared<const graph::ModelGraph>(graph), nullptr, {});
         for (uint32_t device = 0; device < cluster.speeds.size(); ++device) {
             const auto part = node::FlowPlan::make(blocks, plan, device);
             for (const auto& unit : part.units())
                 for (const auto& tensor : part.outputs_of(unit)) {
                     const Rows rows{static_cast<uint32_t>(tensor.rows.begin), static_cast<uint32_t>(tensor.rows.end)};
-                    const auto made = units.zeros({{tensor.value, rows, tensor.bytes, tensor.all_rows}});
+                    const auto made = zeros_of(units, {{tensor.value, rows, tensor.bytes, tensor.all_rows}});
                     RC_ASSERT(made.front().bytes.size() == tensor.bytes);
                     RC_ASSERT(made.front().meta.bytes() == tensor.bytes);
                     RC_ASSERT(made.front().meta.value == tensor.value);

@@ -66,6 +66,10 @@ inline HostTensor any_tensor() {
     const size_t dims = *rc::gen::inRange<size_t>(0, dims_max + 1);
     for (size_t i = 0; i < dims; ++i) tensor.meta.shape.push_back(*rc::gen::inRange(0, 4));
     if (any<bool>()) tensor.meta.rows = {1, any_of_range<uint32_t>(1, UINT32_MAX)};
+    if (tensor.meta.shape.size() == 4 && any<bool>()) {
+        tensor.meta.shape[0] = 1;
+        tensor.meta.channels_last = true;
+    }
     const size_t bytes = *tensor.meta.bytes();
     auto data = allocate_bytes(bytes);
     const auto first = any<uint8_t>();

@@ -185,6 +185,13 @@ TEST_CASE("what no node may send is refused when it is encoded, in words") {
     HostTensor rows = floats(4);
     rows.meta.rows = {2, 1};
     CHECK(refusal(msg::Work{}, {rows}).find("rows") != std::string::npos);
+    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{2, 1, 1, 2}, {1, 4}, {1, 1, 1, 2, 2}}) {
+        HostTensor last = floats(4);
+        last.meta.shape = shape;
+        CHECK(refusal(msg::Work{}, {last}).empty());
+        last.meta.channels_last = true;
+        CHECK(refusal(msg::Work{}, {last}).find("channels come last") != std::string::npos);
+    }
     HostTensor type = floats(4);
     type.meta.dtype = static_cast<DType>(7);
     CHECK(refusal(msg::Work{}, {type}).find("type") != std::string::npos);

@@ -18,7 +18,7 @@ TEST_CASE("another protocol version is refused by number, on either side") {
     PreambleBytes answer{};
     std::copy_n(stranger.heard.begin(), answer.size(), answer.begin());
     CHECK(decode_preamble(answer)->version == protocol_version);
-    CHECK(victim.logged("speaks protocol version 258, this node version 1"));
+    CHECK(victim.logged("speaks protocol version 258, this node version 2"));
     stranger.hang_up();
     require_unharmed(loop, victim);
 }
