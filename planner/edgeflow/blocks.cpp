@@ -32,9 +32,10 @@ RowRange Blocks::scaled(RowRange part, int64_t reference, int64_t rows) {
 }
 
 const BlockFacts& Blocks::facts(uint32_t first, uint32_t last) {
-    const auto found = facts_.find({first, last});
+    const uint64_t key = uint64_t{first} << 32 | last;
+    const auto found = facts_.find(key);
     if (found != facts_.end()) return found->second;
-    return facts_.emplace(std::pair{first, last}, find_facts(first, last)).first->second;
+    return facts_.emplace(key, find_facts(first, last)).first->second;
 }
 
 const Share& Blocks::share(uint32_t first, uint32_t last, RowRange rows, bool lead) {
@@ -140,7 +141,8 @@ uint64_t most_at_a_time(const Problem& problem, const BlockFacts& facts, const g
     for (const BlockOutput& output : facts.outputs) last_read[output.value.value] = places - 1;
     std::vector<uint64_t> begins(places), ends(places);
     for (const ValueRows& made : walked.made) {
-        const auto at = std::lower_bound(facts.operators.begin(), facts.operators.end(), graph.value(made.value).producer);
+        const auto at =
+            std::lower_bound(facts.operators.begin(), facts.operators.end(), graph.value(made.value).producer);
         const auto place = static_cast<size_t>(at - facts.operators.begin());
         const uint64_t bytes = problem.row_bytes(made.value) * static_cast<uint64_t>(made.rows.size());
         begins[place] += bytes;

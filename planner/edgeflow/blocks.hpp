@@ -12,7 +12,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -79,8 +78,8 @@ private:
     [[nodiscard]] Share find_share(const BlockFacts& facts, graph::RowRange rows, bool lead) const;
 
     const Problem& problem_;
-    std::map<std::pair<uint32_t, uint32_t>, BlockFacts> facts_;
-    std::unordered_map<Key, Share, Hash> shares_;  // only looked up, never walked through
+    std::unordered_map<uint64_t, BlockFacts> facts_;  ///< by first and last step; only looked up
+    std::unordered_map<Key, Share, Hash> shares_;     // only looked up, never walked through
 };
 
 }  // namespace eddy::planner::edgeflow

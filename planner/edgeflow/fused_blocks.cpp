@@ -14,8 +14,14 @@ namespace eddy::planner::edgeflow {
 namespace {
 
 constexpr size_t seeds_max = 6;
-constexpr size_t seeds_improved = 2;
 constexpr uint32_t kick_moves = 4;
+/// Of what may be evaluated, for annealing; the rest is for improving what it found.
+constexpr double annealing_part = 0.8;
+/// How much worse a plan may likely be than the one it follows, in parts of the latency: at first, and in the end.
+constexpr double hot = 2e-3;
+constexpr double cold = 1e-4;
+/// Moves that make no sense cost nothing, but there may be no others.
+constexpr uint32_t tries_for_one = 50;
 /// Gains below this part of the latency are noise of arithmetic.
 constexpr double gain_min = 1e-9;
 
@@ -39,10 +45,9 @@ public:
         std::stable_sort(found_.begin(), found_.end(),
                          [](const Planned& a, const Planned& b) { return a.latency_us < b.latency_us; });
         best_ = found_.front();
-        if (!options_.start) found_.resize(std::min(found_.size(), seeds_improved));
-        // A third of what there is for the best seed, less for the next; kicks take what is left.
-        for (size_t i = 0; i < found_.size() && i < seeds_improved; ++i)
-            improve(found_[i], spent() + (options_.evaluations_max - spent()) / (i == 0 ? 3 : 6));
+        const auto left = static_cast<double>(options_.evaluations_max - spent());
+        anneal(spent() + static_cast<uint32_t>(annealing_part * left));
+        improve(best_);
         while (spent() < options_.evaluations_max) kick();
         best_.evaluations = evaluator_.evaluations();
         if (!std::isfinite(best_.latency_us))
@@ -67,9 +72,28 @@ private:
         }
     }
 
-    /// Tries moves in random order, keeps whatever helps, until no move does or `until` evaluations were made.
-    void improve(Planned& from, uint32_t until) {
-        until = std::min(until, options_.evaluations_max);
+    /// From the best plan on, any move that does not make it much worse, less and less of those that do.
+    void anneal(uint32_t until) {
+        const uint32_t begin = spent();
+        Planned now = best_;
+        uint32_t tries = 0;
+        while (spent() < until && tries < tries_for_one) {
+            ++tries;
+            auto plan = moves_.apply(now.plan, moves_.any(now.plan, random_));
+            if (!plan) continue;
+            tries = 0;
+            const double done = static_cast<double>(spent() - begin) / static_cast<double>(until - begin);
+            const double heat = hot * std::pow(cold / hot, done) * random_.exponential(1);
+            const double latency_us = evaluator_.latency_us(*plan);
+            if (!(latency_us <= now.latency_us + heat * best_.latency_us)) continue;
+            now = {*std::move(plan), latency_us, 0};
+            if (now.latency_us < best_.latency_us) best_ = now;
+        }
+    }
+
+    /// Tries moves in random order, keeps whatever helps, until no move does.
+    void improve(Planned from) {
+        const uint32_t until = options_.evaluations_max;
         bool better = true;
         while (better && evaluator_.evaluations() < until) {
             better = false;
@@ -95,7 +119,7 @@ private:
             if (plan) kicked.plan = *std::move(plan);
         }
         kicked.latency_us = evaluator_.latency_us(kicked.plan);
-        improve(kicked, options_.evaluations_max);
+        improve(std::move(kicked));
     }
 
     const FusedBlocksOptions& options_;

@@ -1,7 +1,8 @@
 // EdgeFlow with fused blocks: our planner. Where the paper solves one layer after the other, this one looks for blocks
 // of layers that are kept on one split, halo rows computed twice, with exchanges only between blocks; and judges whole
-// plans by their simulated latency, not layers by theirs. Seeds of a beam search (seeds.hpp) are improved by small
-// moves (moves.hpp) until none helps, then kicked at random and improved again.
+// plans by their simulated latency, not layers by theirs. From the best seed of a beam search (seeds.hpp) small moves
+// (moves.hpp) are tried at random, and first also kept if they do a little harm (simulated annealing); then only what
+// helps, until nothing does; and if there is time left, again after a few random ones.
 //
 // One device alone is always a candidate, so no plan is ever predicted to be slower than the fastest device.
 //

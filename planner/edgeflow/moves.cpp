@@ -1,6 +1,7 @@
 #include "planner/edgeflow/moves.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "planner/edgeflow/splits.hpp"
 
@@ -22,6 +23,35 @@ std::vector<Move> Moves::all(const Plan& plan) const {
         for (const int32_t by : {1, -1, 2, -2}) moves.push_back({Kind::shift, b, 0, by});
     }
     return moves;
+}
+
+Move Moves::any(const Plan& plan, Random& random) const {
+    using Kind = Move::Kind;
+    static constexpr std::array kinds{Kind::bound, Kind::bound,       Kind::bound, Kind::bound, Kind::bound,
+                                      Kind::bound, Kind::shift,       Kind::shift, Kind::split, Kind::join,
+                                      Kind::part,  Kind::boundary,    Kind::bound, Kind::bound, Kind::bound,
+                                      Kind::bound, Kind::like_before, Kind::split};
+    Move move;
+    move.kind = kinds[random.below(kinds.size())];
+    move.block = static_cast<uint32_t>(random.below(plan.blocks.size()));
+    const Block& block = plan.blocks[move.block];
+    const auto index_below = [&](uint64_t count) {
+        return static_cast<uint32_t>(random.below(std::max<uint64_t>(1, count)));
+    };
+    const auto one_of = [&](std::array<int32_t, 4> numbers) { return numbers[random.below(numbers.size())]; };
+    switch (move.kind) {
+        case Kind::bound:
+            move.index = 1 + index_below(blocks_.problem().devices() - 1);
+            move.by = one_of({1, -1, 3, -3});
+            break;
+        case Kind::split: move.index = index_below(weights_.size()); break;
+        case Kind::part: move.index = 1 + index_below(block.last - block.first - 1); break;
+        case Kind::join: move.index = index_below(2); break;
+        case Kind::shift: move.by = one_of({1, -1, 2, -2}); break;
+        case Kind::like_before:
+        case Kind::boundary: break;
+    }
+    return move;
 }
 
 std::optional<Plan> Moves::apply(const Plan& plan, const Move& move) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "eddy/random.hpp"
 #include "planner/edgeflow/blocks.hpp"
 #include "planner/edgeflow/plan.hpp"
 
@@ -33,6 +34,8 @@ public:
     Moves(Blocks& blocks, std::vector<std::vector<double>> weights) : blocks_(blocks), weights_(std::move(weights)) {}
 
     [[nodiscard]] std::vector<Move> all(const Plan& plan) const;
+    /// One of them, those that often help more often.
+    [[nodiscard]] Move any(const Plan& plan, Random& random) const;
     /// Nothing if the move changes nothing, or does not fit this plan.
     [[nodiscard]] std::optional<Plan> apply(const Plan& plan, const Move& move);
 

@@ -1,6 +1,7 @@
 #include "planner/edgeflow/timeline.hpp"
 
 #include <algorithm>
+#include <memory_resource>
 #include <queue>
 
 #include "eddy/assert.hpp"
@@ -13,11 +14,12 @@ constexpr uint32_t nothing = UINT32_MAX;
 
 /// Who waits for what, as lists one behind the other.
 struct Waiters {
-    std::vector<uint32_t> begin;
-    std::vector<uint32_t> unit;
+    explicit Waiters(std::pmr::memory_resource* arena) : begin(arena), unit(arena) {}
+    std::pmr::vector<uint32_t> begin;
+    std::pmr::vector<uint32_t> unit;
 
     /// `pairs`: (what is waited for, unit), any order, each once.
-    void build(size_t count, std::vector<std::pair<uint32_t, uint32_t>>& pairs) {
+    void build(size_t count, std::pmr::vector<std::pair<uint32_t, uint32_t>>& pairs) {
         std::sort(pairs.begin(), pairs.end());
         pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
         begin.assign(count + 1, 0);
@@ -32,13 +34,20 @@ struct Waiters {
 class Run {
 public:
     Run(const Problem& problem, const UnitGraph& graph)
-        : problem_(problem), graph_(graph), lanes_(problem.devices()), waits_(graph.units.size(), 0) {
+        : problem_(problem),
+          graph_(graph),
+          lanes_(problem.devices()),
+          waits_(graph.units.size(), 0, &arena_),
+          after_unit_(&arena_),
+          after_message_(&arena_),
+          pending_(&arena_),
+          events_(std::greater<>(), std::pmr::vector<Event>(&arena_)) {
         made_.units.resize(graph.units.size());
         made_.messages.resize(graph.messages.size());
         made_.sent_us.resize(graph.messages.size());
         made_.compute_us.resize(problem.devices(), 0);
-        std::vector<std::pair<uint32_t, uint32_t>> local;
-        std::vector<std::pair<uint32_t, uint32_t>> remote;
+        std::pmr::vector<std::pair<uint32_t, uint32_t>> local(&arena_);
+        std::pmr::vector<std::pair<uint32_t, uint32_t>> remote(&arena_);
         for (uint32_t unit = 0; unit < graph.units.size(); ++unit)
             for (const Need& need : graph.units[unit].needs)
                 (need.remote ? remote : local).emplace_back(need.from, unit);
@@ -168,14 +177,16 @@ private:
         at(computes ? now_ + cost_us : lane.until_us, What::message_taken, index);
     }
 
+    /// See units.cpp.
+    std::pmr::monotonic_buffer_resource arena_{size_t{64} << 10};
     const Problem& problem_;
     const UnitGraph& graph_;
     std::vector<Lane> lanes_;
-    std::vector<uint32_t> waits_;  ///< by unit: how many units and messages it still waits for
+    std::pmr::vector<uint32_t> waits_;  ///< by unit: how many units and messages it still waits for
     Waiters after_unit_;
     Waiters after_message_;
-    std::vector<uint32_t> pending_;  ///< messages that wait for ports, in order
-    std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+    std::pmr::vector<uint32_t> pending_;  ///< messages that wait for ports, in order
+    std::priority_queue<Event, std::pmr::vector<Event>, std::greater<>> events_;
     uint64_t order_ = 0;
     size_t done_ = 0;
     double now_ = 0;

@@ -1,6 +1,7 @@
 #include "planner/edgeflow/units.hpp"
 
 #include <algorithm>
+#include <memory_resource>
 
 namespace eddy::planner::edgeflow {
 
@@ -30,9 +31,11 @@ public:
           problem_(blocks.problem()),
           plan_(plan),
           values_(problem_.graph().values().size()),
-          owned_(values_),
-          held_(values_ * problem_.devices()),
-          partial_(values_) {}
+          owned_(values_, &arena_),
+          held_(values_ * problem_.devices(), &arena_),
+          wishes_(&arena_),
+          partial_(values_, false, &arena_),
+          lacking_(&arena_) {}
 
     UnitGraph run() {
         made_.memory.resize(problem_.devices());
@@ -60,7 +63,7 @@ private:
         RowRange rows;
     };
 
-    std::vector<Held>& held(size_t device, ValueId value) { return held_[device * values_ + value.value]; }
+    std::pmr::vector<Held>& held(size_t device, ValueId value) { return held_[device * values_ + value.value]; }
 
     /// Where boundaries go first, who needs what of a value is asked before its units are made.
     void note_boundary_needs() {
@@ -280,16 +283,18 @@ private:
         made_ = std::move(kept);
     }
 
+    /// Planners judge thousands of plans: what is gone with this object is not worth the allocator's time.
+    std::pmr::monotonic_buffer_resource arena_{size_t{128} << 10};
     Blocks& blocks_;
     const Problem& problem_;
     const Plan& plan_;
     size_t values_;
     UnitGraph made_;
-    std::vector<std::vector<Owned>> owned_;  ///< by value; disjoint, together everything
-    std::vector<std::vector<Held>> held_;    ///< by device and value; may overlap
-    std::vector<std::vector<Wish>> wishes_;  ///< by value
-    std::vector<bool> partial_;              ///< by value
-    std::vector<RowRange> lacking_;
+    std::pmr::vector<std::pmr::vector<Owned>> owned_;  ///< by value; disjoint, together everything
+    std::pmr::vector<std::pmr::vector<Held>> held_;    ///< by device and value; may overlap
+    std::pmr::vector<std::pmr::vector<Wish>> wishes_;  ///< by value
+    std::pmr::vector<bool> partial_;                   ///< by value
+    std::pmr::vector<RowRange> lacking_;
 };
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 using namespace planner::edgeflow;
 
 /// A plan that is gone on from is near what it can become; the cluster should not change again meanwhile.
-constexpr uint32_t evaluations_again = 1400;
+constexpr uint32_t evaluations_again = 1200;
 
 /// Far beyond any frame's time, far below what Usec holds.
 constexpr double us_max = 1e15;

@@ -2,6 +2,7 @@
 // to memory. Method: exhaustive search on small cases; properties on random nets and clusters.
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
@@ -9,6 +10,7 @@
 #include "exhaustive.hpp"
 #include "nets.hpp"
 #include "planner/edgeflow/fused_blocks.hpp"
+#include "planner/edgeflow/moves.hpp"
 #include "planner/edgeflow/seeds.hpp"
 #include "planner/edgeflow/splits.hpp"
 #include "random_plans.hpp"
@@ -64,7 +66,45 @@ Problem random_problem(Random& random) {
     return problem_of(graph, linear_profile(graph, row_us, step_us), cluster);
 }
 
+bool same(const Move& a, const Move& b) {
+    return a.kind == b.kind && a.block == b.block && a.index == b.index && a.by == b.by;
+}
+
 }  // namespace
+
+TEST_CASE("a move drawn at random is one of all there are, every kind is drawn, and what it makes is a plan") {
+    std::set<Move::Kind> kinds;
+    CHECK(rc::check("any plan", [&] {
+        Random random(*rc::gen::arbitrary<uint64_t>());
+        const Problem problem = random_problem(random);
+        Blocks blocks(problem);
+        Moves moves(blocks, weight_sets(problem));
+        const Plan plan = random_plan(blocks, random);
+        const std::vector<Move> all = moves.all(plan);
+        for (int i = 0; i < 50; ++i) {
+            const Move move = moves.any(plan, random);
+            const auto made = moves.apply(plan, move);
+            if (!made) continue;
+            kinds.insert(move.kind);
+            RC_ASSERT(std::any_of(all.begin(), all.end(), [&](const Move& each) { return same(each, move); }));
+            RC_ASSERT(*made != plan);
+            RC_ASSERT(check_plan(blocks, *made).ok());
+        }
+    }));
+    CHECK(kinds.size() == 7);
+}
+
+TEST_CASE("where no move makes sense the planner ends all the same") {
+    const graph::ModelGraph graph = [] {
+        for (Random random(3);;)
+            if (const auto made = random_net(random, 1, 1); graph::row_steps(made, graph::row_rules(made)).size() == 1)
+                return made;
+    }();
+    ClusterSketch cluster;
+    cluster.speeds = {1};
+    const Problem problem = problem_of(graph, linear_profile(graph, 10, 1), cluster);
+    CHECK(plan_fused_blocks(problem).value().latency_us == doctest::Approx(one_device_us(problem)));
+}
 
 TEST_CASE("on small cases the plan found is within two per cent of the best there is, in the mean") {
     std::vector<double> gaps;
