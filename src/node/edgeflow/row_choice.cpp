@@ -13,6 +13,11 @@ constexpr double easy_share = 0.8;
 /// Of what the other way would carry, to stay with this one.
 constexpr double stay_share = 0.9;
 
+bool same_nodes(const RowFacts& a, const RowFacts& b) {
+    return std::equal(a.devices.begin(), a.devices.end(), b.devices.begin(), b.devices.end(),
+                      [](const auto& one, const auto& other) { return one.node == other.node; });
+}
+
 bool apart(double a, double b, double part) { return std::abs(a - b) > part * std::max(std::abs(a), std::abs(b)); }
 
 std::string rounded(double number) {
@@ -25,11 +30,9 @@ double milliseconds(Usec time) { return static_cast<double>(time.count()) / 1000
 }  // namespace
 
 bool RowChoice::changed(const RowFacts& facts, double part) const {
-    if (facts.devices.size() != planned_for_.devices.size()) return true;
+    if (!same_nodes(facts, planned_for_)) return true;
     for (size_t i = 0; i < facts.devices.size(); ++i)
-        if (facts.devices[i].node != planned_for_.devices[i].node ||
-            apart(facts.devices[i].speed, planned_for_.devices[i].speed, part))
-            return true;
+        if (apart(facts.devices[i].speed, planned_for_.devices[i].speed, part)) return true;
     for (size_t i = 0; i < facts.links.size(); ++i)
         if (apart(facts.links[i].bytes_per_s, planned_for_.links[i].bytes_per_s, part)) return true;
     return false;
@@ -57,6 +60,7 @@ std::optional<PlanRequest> RowChoice::consider(const RowFacts& facts, const RowP
     not_before_ = now + plan_every;
     asked_ = true;
     const bool far = changed(facts, moved_far);
+    gain_asked_ = same_nodes(facts, planned_for_) ? gain : gain_of_others;
     planned_for_ = facts;
     PlanRequest request;
     request.number = ++requests_;
@@ -97,7 +101,7 @@ std::optional<RowPlan> RowChoice::made(const ev::PlanMade& made, bool in_use) {
     if (!made.proposal) return std::nullopt;
     const PlanProposal& found = *made.proposal;
     const auto us = [](Usec time) { return static_cast<double>(time.count()); };
-    if (in_use && found.latency_before > Usec{0} && us(found.latency) > gain * us(found.latency_before)) {
+    if (in_use && found.latency_before > Usec{0} && us(found.latency) > gain_asked_ * us(found.latency_before)) {
         if (proposal_) proposal_->latency = found.latency_before;
         return std::nullopt;
     }

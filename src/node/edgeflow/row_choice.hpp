@@ -30,7 +30,8 @@ public:
     static constexpr Usec mode_for = std::chrono::seconds(3);  ///< at least, by one way
     static constexpr double moved = 0.15;                      ///< of a speed or link: reason to plan anew,
     static constexpr double moved_far = 0.5;                   ///< and not to begin with the plan there is
-    static constexpr double gain = 0.93;                       ///< of the predicted latency: reason to change plans
+    static constexpr double gain = 0.93;                       ///< of the predicted latency: reason to change plans,
+    static constexpr double gain_of_others = 0.985;            ///< if others are there, which happens seldom
 
     explicit RowChoice(PartitionKind partition) : partition_(partition) {}
 
@@ -56,6 +57,7 @@ private:
     uint32_t window_ = 4;  ///< frames under way that plans reserve memory for
     uint64_t requests_ = 0;
     bool asked_ = false;
+    double gain_asked_ = gain;
     RowFacts planned_for_;
     std::optional<PlanProposal> proposal_;  ///< of the plan that was taken last
     std::optional<PlanProposal> before_;    ///< of the one that it is to replace, which goes on if it comes to nothing

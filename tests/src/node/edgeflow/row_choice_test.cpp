@@ -1,5 +1,5 @@
-// Goal: a source has plans made when there is reason to, takes those that are worth it, and sends frames by the way that
-// is better for them, without going to and fro. Method: a small cluster, changed in one way at a time.
+// Goal: a source has plans made when there is reason to, takes those that are worth it, and sends frames by the way
+// that is better for them, without going to and fro. Method: a small cluster, changed in one way at a time.
 #include "src/node/edgeflow/row_choice.hpp"
 
 #include <doctest/doctest.h>
@@ -110,6 +110,28 @@ TEST_CASE("small changes add up, for they are counted from the last plan that wa
         if (choosing.after(RowChoice::plan_every)) break;
     }
     CHECK(considered == 3);
+}
+
+TEST_CASE("where another device has come, a plan that is only a little better is taken into use") {
+    Choosing choosing;
+    choosing.use();
+    choosing.now += RowChoice::plan_every;
+    choosing.facts.devices.push_back({node_id(9), 1, UINT64_MAX});
+    choosing.facts.links.assign(16, {1e6, Usec{100}});
+    const auto first = choosing.consider();
+    REQUIRE(first);
+    double latency_us = 100'000;
+    SUBCASE("clearly better than noise") { latency_us *= RowChoice::gain_of_others - 0.001; }
+    SUBCASE("hardly better") { latency_us *= RowChoice::gain_of_others + 0.001; }
+    const bool worth_it = latency_us < 100'000 * RowChoice::gain_of_others;
+    const auto in_us = [](double us) { return Usec(static_cast<int64_t>(us)); };
+    CHECK(choosing.choice.made(Choosing::made(*first, in_us(latency_us), from_ms(100)), true).has_value() == worth_it);
+    // Among the same devices it takes more.
+    choosing.now += RowChoice::plan_every;
+    choosing.facts.devices[1].speed = 0.5;
+    const auto second = choosing.consider();
+    REQUIRE(second);
+    CHECK_FALSE(choosing.choice.made(Choosing::made(*second, in_us(94'000), from_ms(100)), true));
 }
 
 TEST_CASE("plans are not asked for more often than every second") {
