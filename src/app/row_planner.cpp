@@ -15,6 +15,9 @@ using namespace planner::edgeflow;
 /// A plan that is gone on from is near what it can become; the cluster should not change again meanwhile.
 constexpr uint32_t evaluations_again = 1200;
 
+/// A plan that gains less on the source alone than what a prediction may be wrong by is not worth its messages.
+constexpr double worth_dividing = 1.03;
+
 /// Far beyond any frame's time, far below what Usec holds.
 constexpr double us_max = 1e15;
 
@@ -97,13 +100,16 @@ Result<PlanProposal> make_row_plan(const PlanRequest& request, const graph::Mode
         if (!request.afresh) options.start = before;
         if (options.start) options.evaluations_max = evaluations_again;
     }
-    const auto planned = plan_fused_blocks(*problem, options);
+    auto planned = plan_fused_blocks(*problem, options);
     if (!planned) return planned.error();
+    const Plan alone = one_device_plan(evaluator.blocks(), 0);
+    const double alone_us = evaluator.latency_us(alone);
+    if (alone_us <= planned->latency_us * worth_dividing) planned = Planned{alone, alone_us, planned->evaluations};
     const UnitGraph units = units_of(evaluator.blocks(), planned->plan);
     proposal.plan = pruned(request, planned->plan, chain_hash);
     proposal.latency = in_usec(planned->latency_us);
     proposal.period = in_usec(period_us(*problem, units, simulate(*problem, units)));
-    proposal.alone = in_usec(evaluator.latency_us(one_device_plan(evaluator.blocks(), 0)));
+    proposal.alone = in_usec(alone_us);
     return proposal;
 }
 

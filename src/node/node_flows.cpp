@@ -8,7 +8,8 @@
 namespace eddy::node {
 
 namespace {
-/// Of a link that nothing was sent over yet: as fast as any, so that it is tried, and found out.
+/// Of a link that nothing was sent over yet: like the fastest that is known, so that it is tried, and found out; but no
+/// faster than this, as what crosses a link in no time tells little.
 constexpr double untried_bytes_per_s = 125e6;
 constexpr Usec untried_delay{100};
 constexpr Usec consider_every = from_ms(200);
@@ -167,7 +168,7 @@ double NodeFlows::bandwidth(const NodeId& from, const NodeId& to) const {
         for (const msg::LinkSpeed& told : link->state().links)
             if (told.to == to) bytes_per_s = told.bytes_per_s;
     }
-    return bytes_per_s > 0 ? bytes_per_s : untried_bytes_per_s;
+    return bytes_per_s;
 }
 
 RowFacts NodeFlows::facts() const {
@@ -197,6 +198,11 @@ RowFacts NodeFlows::facts() const {
         facts.offered_per_s += core_.streams_[i].offered.per_s(core_.now_);
         facts.held_back |= core_.now_ - core_.streams_[i].held < held_lately;
     }
+    double fastest = 0;
+    for (const PlanRequest::Link& link : facts.links) fastest = std::max(fastest, link.bytes_per_s);
+    const double untried = fastest > 0 ? std::min(fastest, untried_bytes_per_s) : untried_bytes_per_s;
+    for (PlanRequest::Link& link : facts.links)
+        if (link.bytes_per_s <= 0) link.bytes_per_s = untried;
     facts.chain_per_s = speeds * 1e6 / model_us(*config.rows);
     return facts;
 }

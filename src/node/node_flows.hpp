@@ -52,6 +52,7 @@ public:
 
 private:
     [[nodiscard]] RowFacts facts() const;
+    /// 0 while unknown.
     [[nodiscard]] double bandwidth(const NodeId& from, const NodeId& to) const;
 
     NodeCore& core_;

@@ -92,8 +92,9 @@ TEST_CASE(
     CHECK(second.devices[1].speed == doctest::Approx(0.5));
     CHECK(second.devices[1].memory_bytes == 12345);
     CHECK(second.links[1 * 3 + 2].bytes_per_s == doctest::Approx(5e6));
-    CHECK(second.links[1 * 3 + 0].bytes_per_s == doctest::Approx(125e6));
-    CHECK(second.links[2 * 3 + 1].bytes_per_s == doctest::Approx(125e6));
+    // What is untried may be like what was tried.
+    CHECK(second.links[1 * 3 + 0].bytes_per_s == doctest::Approx(5e6));
+    CHECK(second.links[2 * 3 + 1].bytes_per_s == doctest::Approx(5e6));
     REQUIRE(second.from);
     CHECK(*second.from == *world.core(0).rows().current());
 }
