@@ -46,7 +46,8 @@ inline std::optional<RowLayout> row_layout(const TensorMeta& meta) {
 /// The end said in numbers.
 constexpr Rows resolved(Rows rows, uint32_t all) { return {rows.begin, rows.end == UINT32_MAX ? all : rows.end}; }
 
-/// What a piece with these rows of `whole` looks like, channels not last; all rows are told by the default. `rows`: within the tensor's.
+/// What a piece with these rows of `whole` looks like, channels not last; all rows are told by the default. `rows`:
+/// within the tensor's.
 inline TensorMeta meta_of_rows(const TensorMeta& whole, Rows rows) {
     const auto layout = row_layout(whole);
     EDDY_ASSERT(layout);

@@ -42,9 +42,6 @@ public:
         }
         for (size_t device = 0; device < evaluator_.problem().devices(); ++device)
             if (evaluator_.problem().device(device).has_model) consider(one_device_plan(evaluator_.blocks(), device));
-        std::stable_sort(found_.begin(), found_.end(),
-                         [](const Planned& a, const Planned& b) { return a.latency_us < b.latency_us; });
-        best_ = found_.front();
         const auto left = static_cast<double>(options_.evaluations_max - spent());
         anneal(spent() + static_cast<uint32_t>(annealing_part * left));
         improve(best_);
@@ -60,7 +57,7 @@ private:
 
     void consider(Plan plan) {
         const double latency_us = evaluator_.latency_us(plan);
-        found_.push_back({std::move(plan), latency_us, 0});
+        if (best_.plan.blocks.empty() || latency_us < best_.latency_us) best_ = {std::move(plan), latency_us, 0};
     }
 
     void seed() {
@@ -126,8 +123,7 @@ private:
     Evaluator evaluator_;
     Moves moves_;
     Random random_;
-    std::vector<Planned> found_;
-    Planned best_;
+    Planned best_;  ///< no blocks: nothing was considered yet
 };
 
 }  // namespace

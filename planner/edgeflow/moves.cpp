@@ -7,6 +7,13 @@
 
 namespace eddy::planner::edgeflow {
 
+namespace {
+
+constexpr std::array<int32_t, 4> bound_steps{1, -1, 3, -3};   ///< rows
+constexpr std::array<int32_t, 4> border_steps{1, -1, 2, -2};  ///< steps
+
+}  // namespace
+
 std::vector<Move> Moves::all(const Plan& plan) const {
     using Kind = Move::Kind;
     std::vector<Move> moves;
@@ -14,19 +21,20 @@ std::vector<Move> Moves::all(const Plan& plan) const {
     for (uint32_t b = 0; b < plan.blocks.size(); ++b) {
         const Block& block = plan.blocks[b];
         for (uint32_t bound = 1; bound < devices; ++bound)
-            for (const int32_t by : {1, -1, 3, -3}) moves.push_back({Kind::bound, b, bound, by});
+            for (const int32_t by : bound_steps) moves.push_back({Kind::bound, b, bound, by});
         for (uint32_t set = 0; set < weights_.size(); ++set) moves.push_back({Kind::split, b, set, 0});
         moves.push_back({Kind::like_before, b, 0, 0});
         moves.push_back({Kind::boundary, b, 0, 0});
         for (uint32_t after = 1; after < block.last - block.first; ++after) moves.push_back({Kind::part, b, after, 0});
         for (const uint32_t which : {0U, 1U}) moves.push_back({Kind::join, b, which, 0});
-        for (const int32_t by : {1, -1, 2, -2}) moves.push_back({Kind::shift, b, 0, by});
+        for (const int32_t by : border_steps) moves.push_back({Kind::shift, b, 0, by});
     }
     return moves;
 }
 
 Move Moves::any(const Plan& plan, Random& random) const {
     using Kind = Move::Kind;
+    // Each as often as it is here.
     static constexpr std::array kinds{Kind::bound, Kind::bound,       Kind::bound, Kind::bound, Kind::bound,
                                       Kind::bound, Kind::shift,       Kind::shift, Kind::split, Kind::join,
                                       Kind::part,  Kind::boundary,    Kind::bound, Kind::bound, Kind::bound,
@@ -38,16 +46,16 @@ Move Moves::any(const Plan& plan, Random& random) const {
     const auto index_below = [&](uint64_t count) {
         return static_cast<uint32_t>(random.below(std::max<uint64_t>(1, count)));
     };
-    const auto one_of = [&](std::array<int32_t, 4> numbers) { return numbers[random.below(numbers.size())]; };
+    const auto one_of = [&](const std::array<int32_t, 4>& numbers) { return numbers[random.below(numbers.size())]; };
     switch (move.kind) {
         case Kind::bound:
             move.index = 1 + index_below(blocks_.problem().devices() - 1);
-            move.by = one_of({1, -1, 3, -3});
+            move.by = one_of(bound_steps);
             break;
         case Kind::split: move.index = index_below(weights_.size()); break;
         case Kind::part: move.index = 1 + index_below(block.last - block.first - 1); break;
         case Kind::join: move.index = index_below(2); break;
-        case Kind::shift: move.by = one_of({1, -1, 2, -2}); break;
+        case Kind::shift: move.by = one_of(border_steps); break;
         case Kind::like_before:
         case Kind::boundary: break;
     }

@@ -99,6 +99,20 @@ TEST_CASE(
     CHECK(*second.from == *world.core(0).rows().current());
 }
 
+TEST_CASE("a link that was crossed in no time does not make those fast that nobody has tried") {
+    Shared world(3);
+    world.run(1000);
+    msg::NodeState told = world.node(1).sink.all<msg::NodeState>().back().second;
+    told.sequence += 1000;
+    told.links = {{CoreWorld::id(2), 900e6F}};
+    world.say(0, 1, told);
+    const size_t asked = world.node(0).sink.plans_wanted.size();
+    world.until([&] { return world.node(0).sink.plans_wanted.size() > asked; }, 900);
+    const PlanRequest& request = world.node(0).sink.plans_wanted.back();
+    CHECK(request.links[1 * 3 + 2].bytes_per_s == doctest::Approx(900e6));
+    CHECK(request.links[2 * 3 + 1].bytes_per_s == doctest::Approx(125e6));
+}
+
 TEST_CASE(
     "auto: frames that come faster than rows carry them go along the chain, and by rows when they are few again") {
     CoreWorld world(2, PartitionKind::automatic);
