@@ -20,8 +20,6 @@ constexpr double annealing_part = 0.8;
 /// How much worse a plan may likely be than the one it follows, in parts of the latency: at first, and in the end.
 constexpr double hot = 2e-3;
 constexpr double cold = 1e-4;
-/// Moves that make no sense cost nothing, but there may be no others.
-constexpr uint32_t tries_for_one = 50;
 /// Gains below this part of the latency are noise of arithmetic.
 constexpr double gain_min = 1e-9;
 
@@ -73,12 +71,9 @@ private:
     void anneal(uint32_t until) {
         const uint32_t begin = spent();
         Planned now = best_;
-        uint32_t tries = 0;
-        while (spent() < until && tries < tries_for_one) {
-            ++tries;
+        while (spent() < until) {
             auto plan = moves_.apply(now.plan, moves_.any(now.plan, random_));
-            if (!plan) continue;
-            tries = 0;
+            if (!plan) continue;  // makes no sense; that boundaries go first always does
             const double done = static_cast<double>(spent() - begin) / static_cast<double>(until - begin);
             const double heat = hot * std::pow(cold / hot, done) * random_.exponential(1);
             const double latency_us = evaluator_.latency_us(*plan);

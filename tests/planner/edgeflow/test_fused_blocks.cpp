@@ -94,7 +94,7 @@ TEST_CASE("a move drawn at random is one of all there are, every kind is drawn, 
     CHECK(kinds.size() == 7);
 }
 
-TEST_CASE("where no move makes sense the planner ends all the same") {
+TEST_CASE("where there is nothing to divide the planner ends all the same") {
     const graph::ModelGraph graph = [] {
         for (Random random(3);;)
             if (const auto made = random_net(random, 1, 1); graph::row_steps(made, graph::row_rules(made)).size() == 1)

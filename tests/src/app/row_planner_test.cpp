@@ -5,6 +5,7 @@
 #include "src/app/row_planner.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -229,6 +230,26 @@ TEST_CASE("a port that is slower than all processors is the period, outwards as 
             if ((message.to == 0) != outwards) bytes += static_cast<double>(message.bytes);
         CHECK(made->period == Usec(static_cast<int64_t>(bytes / 10)));
     }
+}
+
+TEST_CASE("where links become too slow for it, the last plan that divides rows is still clearly better than none") {
+    Cluster cluster = random_cluster(5);
+    cluster.request.devices.resize(2);
+    const auto made = [&](double bytes_per_s) {
+        cluster.request.links.assign(4, {bytes_per_s, Usec{100}});
+        return cluster.plan().value();
+    };
+    double divided = 1e8;
+    double alone = 1e3;
+    REQUIRE(made(divided).plan.devices.size() > 1);
+    REQUIRE(made(alone).plan.devices.size() == 1);
+    while (divided / alone > 1.002) {
+        const double middle = std::sqrt(divided * alone);
+        (made(middle).plan.devices.size() > 1 ? divided : alone) = middle;
+    }
+    const PlanProposal last = made(divided);
+    CHECK(static_cast<double>(last.alone.count()) > 1.029 * static_cast<double>(last.latency.count()));
+    CHECK(made(alone).latency == made(alone).alone);
 }
 
 TEST_CASE("a device alone takes the profile's times by its speed, and is its own period") {

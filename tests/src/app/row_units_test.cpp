@@ -258,6 +258,19 @@ TEST_CASE("whatever the plan, zeros are the tensors that it reckons with") {
     }));
 }
 
+TEST_CASE("what a unit made with its channels last is given on so, whole or in part") {
+    const RowUnits units = units_with();
+    HostTensor made = image_of(small_graph()->value(image).meta, {1, 5});
+    for (const bool last : {true, false}) {
+        made.meta.channels_last = last;
+        const auto order = order_of(UnitOrder::Kind::compute, {rows_of(image, 1, 5), rows_of(image, 2, 4)});
+        const auto parts = units.divided(order, std::span(&made, 1));
+        REQUIRE(parts.ok());
+        REQUIRE(parts->size() == 2);
+        for (const HostTensor& part : *parts) CHECK(part.meta.channels_last == last);
+    }
+}
+
 TEST_CASE("of the frame, and of what a unit made, just the rows that are wanted are cut out") {
     const RowUnits units = units_with();
     const TensorMeta whole = small_graph()->value(ValueId{0}).meta;

@@ -46,6 +46,21 @@ TEST_CASE("every frame by rows ends at its source once, in any order, and leaves
     }));
 }
 
+TEST_CASE(
+    "an order tells how many bytes of inputs are put together: own rows and the neighbour's, not what comes whole") {
+    Halves halves;
+    RowWorld& world = halves.in_use();
+    for (size_t node = 0; node < 2; ++node) {
+        std::vector<UnitOrder> computed = world.node(node).sink.compiled.back().second;
+        std::erase_if(computed, [](const UnitOrder& order) { return order.kind != UnitOrder::Kind::compute; });
+        REQUIRE(computed.size() == 2);
+        CHECK(computed[0].inputs.size() == 1);
+        CHECK(computed[0].gathered_bytes == 0);
+        REQUIRE(computed[1].inputs.size() == 2);
+        CHECK(computed[1].gathered_bytes == computed[1].inputs[0].bytes + computed[1].inputs[1].bytes);
+    }
+}
+
 TEST_CASE("make before break: frames end under the plan they began with, and all forget it when the last has") {
     CHECK(rc::check("two plans after each other", [] {
         RandomRows rows(any_seed());
