@@ -17,6 +17,7 @@ double Evaluator::latency_us(const Plan& plan) {
     ++evaluations_;
     blocks_.trim();
     const UnitGraph units = units_of(blocks_, plan);
+    pieces_ += units.units.size() + units.messages.size();
     if (!fits_memory(problem(), units)) return std::numeric_limits<double>::infinity();
     return simulate(problem(), units).latency_us;
 }

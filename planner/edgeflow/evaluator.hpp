@@ -1,6 +1,6 @@
 // Judges plans, all by the same measure: the latency of one frame in the event simulation, infinite for a plan that
-// does not fit the devices' memory. Counts how many it was asked to judge, because planners are bounded by that and not
-// by a clock.
+// does not fit the devices' memory. Counts what it was asked to judge, because planners are bounded by that and not by
+// a clock.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,15 @@ public:
     /// Of a plan that is one of the problem's; infinite if a device would need more memory than it has.
     [[nodiscard]] double latency_us(const Plan& plan);
     [[nodiscard]] uint32_t evaluations() const { return evaluations_; }
+    /// The units and messages of all plans it judged. The time that takes goes by these, not by the number of plans.
+    [[nodiscard]] uint64_t pieces() const { return pieces_; }
     [[nodiscard]] Blocks& blocks() { return blocks_; }
     [[nodiscard]] const Problem& problem() const { return blocks_.problem(); }
 
 private:
     Blocks blocks_;
     uint32_t evaluations_ = 0;
+    uint64_t pieces_ = 0;
 };
 
 /// The weights of what a device computes, and what a window of frames may hold there at a time.

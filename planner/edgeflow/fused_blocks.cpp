@@ -40,10 +40,9 @@ public:
         }
         for (size_t device = 0; device < evaluator_.problem().devices(); ++device)
             if (evaluator_.problem().device(device).has_model) consider(one_device_plan(evaluator_.blocks(), device));
-        const auto left = static_cast<double>(options_.evaluations_max - spent());
-        anneal(spent() + static_cast<uint32_t>(annealing_part * left));
+        anneal(spent() + annealing_part * (1 - spent()));
         improve(best_);
-        while (spent() < options_.evaluations_max) kick();
+        while (spent() < 1) kick();
         best_.evaluations = evaluator_.evaluations();
         if (!std::isfinite(best_.latency_us))
             return exhausted("no plan fits the devices' memory: not even one with everything on one device");
@@ -51,7 +50,11 @@ public:
     }
 
 private:
-    [[nodiscard]] uint32_t spent() const { return std::min(evaluator_.evaluations(), options_.evaluations_max); }
+    /// Of what may be evaluated: 1 is all.
+    [[nodiscard]] double spent() const {
+        return std::max(static_cast<double>(evaluator_.evaluations()) / options_.evaluations_max,
+                        static_cast<double>(evaluator_.pieces()) / static_cast<double>(options_.pieces_max));
+    }
 
     void consider(Plan plan) {
         const double latency_us = evaluator_.latency_us(plan);
@@ -68,13 +71,13 @@ private:
     }
 
     /// From the best plan on, any move that does not make it much worse, less and less of those that do.
-    void anneal(uint32_t until) {
-        const uint32_t begin = spent();
+    void anneal(double until) {
+        const double begin = spent();
         Planned now = best_;
         while (spent() < until) {
             auto plan = moves_.apply(now.plan, moves_.any(now.plan, random_));
             if (!plan) continue;  // makes no sense; that boundaries go first always does
-            const double done = static_cast<double>(spent() - begin) / static_cast<double>(until - begin);
+            const double done = (spent() - begin) / (until - begin);
             const double heat = hot * std::pow(cold / hot, done) * random_.exponential(1);
             const double latency_us = evaluator_.latency_us(*plan);
             if (!(latency_us <= now.latency_us + heat * best_.latency_us)) continue;
@@ -85,12 +88,11 @@ private:
 
     /// Tries moves in random order, keeps whatever helps, until no move does.
     void improve(Planned from) {
-        const uint32_t until = options_.evaluations_max;
         bool better = true;
-        while (better && evaluator_.evaluations() < until) {
+        while (better && spent() < 1) {
             better = false;
             std::vector<Move> moves = moves_.all(from.plan);
-            for (size_t i = 0; i < moves.size() && evaluator_.evaluations() < until; ++i) {
+            for (size_t i = 0; i < moves.size() && spent() < 1; ++i) {
                 std::swap(moves[i], moves[i + random_.below(moves.size() - i)]);
                 auto plan = moves_.apply(from.plan, moves[i]);
                 if (!plan) continue;

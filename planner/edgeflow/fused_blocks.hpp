@@ -6,7 +6,7 @@
 //
 // One device alone is always a candidate, so no plan is ever predicted to be slower than the fastest device.
 //
-// Pure: the same seed finds the same plan. Bounded by evaluations, not by a clock.
+// Pure: the same seed finds the same plan. Bounded by what is evaluated, not by a clock.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace eddy::planner::edgeflow {
 
 struct FusedBlocksOptions {
     uint64_t seed = 1;
-    uint32_t evaluations_max = 4000;
+    uint32_t evaluations_max = 20'000;
+    uint64_t pieces_max = 1'000'000;  ///< units and messages of all plans evaluated: about a second of a fast processor
     uint32_t beam = 8;
     /// Go on from this plan, without a beam search: for planning again when speeds or links have changed a little.
     std::optional<Plan> start;

@@ -13,7 +13,7 @@ namespace {
 using namespace planner::edgeflow;
 
 /// A plan that is gone on from is near what it can become; the cluster should not change again meanwhile.
-constexpr uint32_t evaluations_again = 1200;
+constexpr uint64_t pieces_again = 250'000;
 
 /// A plan that gains less on the source alone than what a prediction may be wrong by is not worth its messages.
 constexpr double worth_dividing = 1.03;
@@ -98,7 +98,7 @@ Result<PlanProposal> make_row_plan(const PlanRequest& request, const graph::Mode
         const auto before = plan_for(request, *request.from, evaluator.blocks());
         if (before) proposal.latency_before = in_usec(evaluator.latency_us(*before));
         if (!request.afresh) options.start = before;
-        if (options.start) options.evaluations_max = evaluations_again;
+        if (options.start) options.pieces_max = pieces_again;
     }
     auto planned = plan_fused_blocks(*problem, options);
     if (!planned) return planned.error();

@@ -211,6 +211,19 @@ TEST_CASE("the same seed finds the same plan, and planning again from it never m
     CHECK(again->evaluations <= 201);
 }
 
+TEST_CASE("where plans have many units and messages, fewer of them are looked at") {
+    Random random(7);
+    const Problem problem = random_problem(random);
+    Evaluator evaluator(problem);
+    const auto all = plan_fused_blocks(problem, {.evaluations_max = 100'000, .pieces_max = 20'000});
+    REQUIRE(all.ok());
+    CHECK(all->evaluations < 10'000);  // two units at least, of every plan
+    CHECK(all->evaluations > 100);
+    evaluator.latency_us(all->plan);
+    const UnitGraph units = units_of(evaluator.blocks(), all->plan);
+    CHECK(evaluator.pieces() == units.units.size() + units.messages.size());
+}
+
 TEST_CASE("a plan to begin with that is of another model is refused") {
     NetBuilder net(8);
     net.convolution(ValueId{0});
