@@ -14,26 +14,33 @@ public:
     /// message was in the receiver's kernel already.
     void on_receipt(uint64_t bytes, Usec span) {
         if (bytes < 16 * 1024 || span < Usec{50}) return;
-        const double sample = static_cast<double>(bytes) / to_seconds(span);
-        bytes_per_s_ = bytes_per_s_ == 0 ? sample : bytes_per_s_ + (sample - bytes_per_s_) / 8;
+        bytes_ = bytes_ * (1 - newest) + static_cast<double>(bytes);
+        span_s_ = span_s_ * (1 - newest) + to_seconds(span);
     }
 
     /// It became known otherwise: by a wait that took too long, or because it changed at one blow.
-    void set(double bytes_per_s) { bytes_per_s_ = bytes_per_s; }
+    void set(double bytes_per_s) {
+        if (span_s_ == 0) span_s_ = unseen_s;
+        bytes_ = bytes_per_s * span_s_;
+    }
     void at_most(double bytes_per_s) {
-        if (bytes_per_s_ > bytes_per_s) bytes_per_s_ = bytes_per_s;
+        if (this->bytes_per_s() > bytes_per_s) set(bytes_per_s);
     }
 
     /// 0 while unknown.
-    [[nodiscard]] double bytes_per_s() const { return bytes_per_s_; }
+    [[nodiscard]] double bytes_per_s() const { return span_s_ == 0 ? 0 : bytes_ / span_s_; }
 
     /// Unacknowledged bytes below which the link counts as free: two bandwidth-delay products.
     [[nodiscard]] uint64_t window_bytes(Usec round_trip) const {
-        return static_cast<uint64_t>(2 * bytes_per_s_ * to_seconds(round_trip));
+        return static_cast<uint64_t>(2 * bytes_per_s() * to_seconds(round_trip));
     }
 
 private:
-    double bytes_per_s_ = 0;
+    static constexpr double newest = 0.125;   ///< what the newest message counts, if all are alike
+    static constexpr double unseen_s = 0.01;  ///< as if that long had been seen
+
+    double bytes_ = 0;   ///< Of the latest messages, older ones counting less; not the mean of their speeds, because
+    double span_s_ = 0;  ///< short ones that a buffer on the way let through at once would be most of that.
 };
 
 }  // namespace eddy::node

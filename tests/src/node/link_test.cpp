@@ -133,6 +133,33 @@ TEST_CASE("receipts of rows tell how fast the link is, each by the bytes of its 
     CHECK(link.estimator().bytes_per_s() == doctest::Approx(10e6));
 }
 
+TEST_CASE("messages that a buffer let through at once say less of a link than what took its time") {
+    LinkEstimator estimator;
+    for (int i = 0; i < 100; ++i) {
+        estimator.on_receipt(20'000, Usec{100});      // 200 MB/s, of what is kept for a moment
+        estimator.on_receipt(200'000, Usec{20'000});  // 10 MB/s
+    }
+    CHECK(estimator.bytes_per_s() == doctest::Approx(11e6).epsilon(0.02));
+    for (int i = 0; i < 40; ++i) estimator.on_receipt(200'000, Usec{10'000});
+    CHECK(estimator.bytes_per_s() == doctest::Approx(20e6).epsilon(0.02));  // and what was is forgotten
+}
+
+TEST_CASE("what is known of a link otherwise holds until messages tell more") {
+    LinkEstimator estimator;
+    estimator.at_most(5e6);
+    CHECK(estimator.bytes_per_s() == 0);
+    estimator.set(10e6);
+    estimator.at_most(20e6);
+    CHECK(estimator.bytes_per_s() == doctest::Approx(10e6));
+    estimator.at_most(5e6);
+    CHECK(estimator.bytes_per_s() == doctest::Approx(5e6));
+    estimator.on_receipt(20'000, Usec{1000});
+    CHECK(estimator.bytes_per_s() > 5e6);
+    CHECK(estimator.bytes_per_s() < 10e6);
+    for (int i = 0; i < 100; ++i) estimator.on_receipt(20'000, Usec{1000});
+    CHECK(estimator.bytes_per_s() == doctest::Approx(20e6).epsilon(0.01));
+}
+
 TEST_CASE("only the last messages of rows are remembered, so a receipt that comes very late says nothing") {
     Link link(1);
     for (int i = 0; i < 300; ++i) link.send_rows(1'000'000);
