@@ -8,6 +8,8 @@ namespace eddy::node {
 namespace {
 constexpr Usec failed_pause = std::chrono::seconds(5);
 constexpr uint64_t failed_pauses_max = 12;
+/// After so long without a failure the next plan may have twice the window again.
+constexpr Usec window_grows_after = std::chrono::minutes(1);
 /// So much of what a plan could carry at best it carries without frames waiting for each other.
 constexpr double easy_share = 0.8;
 /// Of what the other way would carry, to stay with this one.
@@ -43,6 +45,7 @@ std::optional<PlanRequest> RowChoice::consider(const RowFacts& facts, const RowP
     if (failures != failures_) {
         failures_ = failures;
         window_ = std::max(1U, window_ / 2);  // it may have been memory that was missing
+        window_since_ = now;
         not_before_ = now + failed_pause * static_cast<int64_t>(std::min(++failures_in_a_row_, failed_pauses_max));
         proposal_ = current != nullptr ? before_ : std::nullopt;
         planned_for_ = {};
@@ -62,6 +65,10 @@ std::optional<PlanRequest> RowChoice::consider(const RowFacts& facts, const RowP
     const bool far = changed(facts, moved_far);
     gain_asked_ = same_nodes(facts, planned_for_) ? gain : gain_of_others;
     planned_for_ = facts;
+    if (now - window_since_ >= window_grows_after) {
+        window_ = std::min(window_max, window_ * 2);
+        window_since_ = now;
+    }
     PlanRequest request;
     request.number = ++requests_;
     request.devices = facts.devices;

@@ -54,7 +54,8 @@ private:
     [[nodiscard]] bool rows_carry_more(const RowFacts& facts) const;
 
     PartitionKind partition_;
-    uint32_t window_ = 4;  ///< frames under way that plans reserve memory for
+    static constexpr uint32_t window_max = 4;
+    uint32_t window_ = window_max;  ///< frames under way that plans reserve memory for
     uint64_t requests_ = 0;
     bool asked_ = false;
     double gain_asked_ = gain;
@@ -62,7 +63,7 @@ private:
     std::optional<PlanProposal> proposal_;  ///< of the plan that was taken last
     std::optional<PlanProposal> before_;    ///< of the one that it is to replace, which goes on if it comes to nothing
     uint64_t failures_ = 0, failures_in_a_row_ = 0;
-    Instant not_before_{}, mode_since_{};
+    Instant not_before_{}, mode_since_{}, window_since_{};
     bool rows_ = true;
 };
 

@@ -206,6 +206,26 @@ TEST_CASE("a plan that stood for a while ends the row of failures, and the wait 
     CHECK(choosing.after(std::chrono::seconds(5)));
 }
 
+TEST_CASE("long after a failure plans reserve twice the memory again, up to what they did at first") {
+    Choosing choosing;
+    choosing.use();
+    choosing.fail(1);
+    CHECK_FALSE(choosing.consider());
+    choosing.fail(1);
+    CHECK_FALSE(choosing.consider());
+    for (const auto& [later, window] : std::vector<std::pair<Usec, uint32_t>>{{std::chrono::seconds(30), 1},
+                                                                              {std::chrono::seconds(40), 2},
+                                                                              {std::chrono::seconds(30), 2},
+                                                                              {std::chrono::minutes(2), 4},
+                                                                              {std::chrono::minutes(2), 4}}) {
+        choosing.facts.devices[0].speed *= 2;
+        const auto request = choosing.after(later);
+        REQUIRE(request);
+        CHECK(request->window == window);
+        choosing.choice.made(Choosing::made(*request, from_ms(30)), false);
+    }
+}
+
 TEST_CASE("the wait after failures has an end") {
     Choosing choosing;
     for (int i = 0; i < 40; ++i) {
