@@ -129,8 +129,7 @@ graph::ModelGraph read_graph(const json& object, std::string& place) {
         place = "graph.operators[" + std::to_string(operators.size()) + "]: ";
         operators.push_back(read_operator(op));
         for (const ValueId id : operators.back().outputs)
-            if (id.value < values.size())
-                values[id.value].producer = static_cast<uint32_t>(operators.size()) - 1;
+            if (id.value < values.size()) values[id.value].producer = static_cast<uint32_t>(operators.size()) - 1;
     }
     place = "graph: ";
     auto built = graph::ModelGraph::build(std::move(values), std::move(operators), read_ids(object, "inputs"),
@@ -146,9 +145,14 @@ Status check_steps(const graph::ModelGraph& graph, const RowProfile& profile) {
     if (profile.steps.size() != steps.size())
         return invalid("row profile: it has " + std::to_string(profile.steps.size()) + " steps, the model " +
                        std::to_string(steps.size()));
-    for (size_t i = 0; i < steps.size(); ++i)
-        if (profile.steps[i].first != steps[i].first || profile.steps[i].last != steps[i].last)
-            return invalid("row profile: steps[" + std::to_string(i) + "] has other operators than the model's");
+    for (size_t i = 0; i < steps.size(); ++i) {
+        const StepTimes& times = profile.steps[i];
+        const std::string at = "row profile: steps[" + std::to_string(i) + "]";
+        if (times.first != steps[i].first || times.last != steps[i].last)
+            return invalid(at + " has other operators than the model's");
+        if (times.times.empty() || times.times.back().rows != steps[i].rows)
+            return invalid(at + ": the time of all its " + std::to_string(steps[i].rows) + " rows is missing");
+    }
     return success();
 }
 

@@ -1,5 +1,5 @@
-// A model's graph as text: what a node must know of a model to take part in plans over rows without its file. It lies as
-// `graph` in the same object as a row profile (`eddy.row_profile/1`).
+// A model's graph as text: what a node must know of a model to take part in plans over rows without its file. It lies
+// as `graph` in the same object as a row profile (`eddy.row_profile/1`).
 #pragma once
 
 #include <string>
@@ -17,7 +17,8 @@ struct RowModel {
     RowProfile profile;
 };
 
-/// Invalid: the profile's steps are not those of the graph, so it is of another model, or of another way to make steps.
+/// Invalid: the profile's steps or their rows are not those of the graph, so it is of another model, or of another way
+/// to make steps.
 [[nodiscard]] Status check_steps(const graph::ModelGraph& graph, const RowProfile& profile);
 
 std::string row_model_to_json(const RowModel& model);

@@ -368,10 +368,13 @@ constexpr auto pointwise_kinds = std::to_array<std::string_view>(
      "aten::neg",         "aten::log_sigmoid", "aten::erf",      "aten::sin",        "aten::cos",
      "aten::contiguous",  "aten::clone",       "aten::to",       "aten::detach",     "aten::reciprocal"});
 
+bool is_pointwise(std::string_view kind) {
+    return std::find(pointwise_kinds.begin(), pointwise_kinds.end(), kind) != pointwise_kinds.end();
+}
+
 RowRule derive(const Subject& s) {
     std::optional<RowRule> rule;
-    if (std::find(pointwise_kinds.begin(), pointwise_kinds.end(), s.op.kind) != pointwise_kinds.end())
-        rule = pointwise(s);
+    if (is_pointwise(s.op.kind)) rule = pointwise(s);
     for (const Derivation& each : derivations)
         if (each.kind == s.op.kind) rule = each.rule(s);
     return rule ? *std::move(rule) : whole(s);
@@ -382,6 +385,11 @@ RowRule derive(const Subject& s) {
 int64_t row_count(const Value& value) {
     if (const auto image = image_of(value.meta.shape)) return image->rows;
     return is_frame(value) ? value.meta.shape[0] : 1;
+}
+
+bool has_row_rule(std::string_view kind) {
+    return is_pointwise(kind) || std::any_of(derivations.begin(), derivations.end(),
+                                             [&](const Derivation& each) { return each.kind == kind; });
 }
 
 std::vector<RowRule> row_rules(const ModelGraph& graph) {

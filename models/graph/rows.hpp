@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "eddy/result.hpp"
@@ -74,6 +75,9 @@ struct RowRule {
     [[nodiscard]] bool divisible() const { return kind != Kind::whole; }
     friend bool operator==(const RowRule&, const RowRule&) = default;
 };
+
+/// Can any operator of this kind be divided? Whether one can is up to its attributes and shapes, too.
+[[nodiscard]] bool has_row_rule(std::string_view kind);
 
 /// By operator.
 [[nodiscard]] std::vector<RowRule> row_rules(const ModelGraph& graph);

@@ -1,6 +1,7 @@
 #include "models/torch/archive.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <vector>
@@ -141,6 +142,10 @@ Status check_directory(const std::string& path, const std::vector<char>& directo
 }  // namespace
 
 Status check_archive(const std::string& path, uint64_t bytes_max) {
+    std::error_code unknown;
+    // A folder would be as large as can be, and a pipe would never open.
+    if (std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown))
+        return invalid(path + ": not a file");
     Reader reader(path);
     if (!reader.ok()) return unavailable(path + ": cannot be opened");
     if (reader.size() > bytes_max)

@@ -78,7 +78,9 @@ Status check_module(const torch::jit::Module& module) {
 Result<ModelCard> find_card(const std::string& json, const LoadOptions& options) {
     if (!json.empty()) return card_from_json(json);
     if (!options.card)
-        return invalid("holds no eddy.json, and no card was given: Eddy cannot know its input size and normalisation");
+        return invalid(
+            "holds no eddy.json, and no card was given: Eddy cannot know its input size and normalisation "
+            "(models/zoo/README.md says how a model gets one)");
     if (auto checked = check_card(*options.card); !checked) return checked.error();
     return *options.card;
 }

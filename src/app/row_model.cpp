@@ -33,15 +33,21 @@ void keep(const RowProfile& profile, const std::string& path, const LogFn& log) 
 
 }  // namespace
 
+Result<RowProfile> recorded_row_profile_of(const engine::Model& model, const std::string& recorded) {
+    auto profile = recorded_row_profile(recorded);
+    if (!profile) return profile;
+    if (profile->model_hash != model.model_hash())
+        return invalid(recorded + ": it was recorded of another model than " + model.file_name());
+    if (auto checked = engine::check_steps(model.graph(), *profile); !checked)
+        return invalid(recorded + ": " + checked.error().message);
+    return profile;
+}
+
 Result<engine::RowModel> row_model_of(const engine::Model& model, const std::string& recorded, uint32_t threads,
                                       const LogFn& log) {
     if (!recorded.empty()) {
-        auto profile = recorded_row_profile(recorded);
+        auto profile = recorded_row_profile_of(model, recorded);
         if (!profile) return profile.error();
-        if (profile->model_hash != model.model_hash())
-            return invalid(recorded + ": it was recorded of another model than " + model.file_name());
-        if (auto checked = engine::check_steps(model.graph(), *profile); !checked)
-            return invalid(recorded + ": " + checked.error().message);
         return with_graph(model, *std::move(profile));
     }
     const auto engine = engine::torch_engine();

@@ -1,6 +1,8 @@
 #include "src/cli/edgeflow_output.hpp"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -24,9 +26,11 @@ double alone_us(const EdgeflowAnswer& answer) {
     return 0;
 }
 
-double against_alone(const EdgeflowAnswer& answer, const EdgeflowOutcome& outcome) {
+/// Nothing if no device could make a frame alone.
+std::optional<double> against_alone(const EdgeflowAnswer& answer, const EdgeflowOutcome& outcome) {
     const double alone = alone_us(answer);
-    return alone > 0 ? outcome.planned->latency_us / alone : 0;
+    if (alone <= 0) return std::nullopt;
+    return outcome.planned->latency_us / alone;
 }
 
 /// A part of a block on one device, all its units together.
@@ -54,16 +58,46 @@ std::vector<Part> parts_of(const EdgeflowAnswer& answer, uint32_t block) {
     return parts;
 }
 
-/// "layer1.0.conv1 … layer1.2.conv3", as the model's author named them.
+/// As the model's author named it.
+std::string place_of(const graph::Operator& op) {
+    return op.place.empty() ? op.kind.substr(op.kind.find("::") + 2) : op.place;
+}
+
+/// Operators of a kind of which one device makes everything, and why.
+struct WholeKind {
+    std::string kind;
+    std::string why;
+    std::string first;
+    uint32_t count = 0;
+};
+
+std::string why_whole(const graph::ModelGraph& graph, const graph::Operator& op) {
+    if (!graph::has_row_rule(op.kind)) return "no rule says which rows it needs";
+    const auto is_one_row = [&](ValueId id) { return graph::row_count(graph.value(id)) == 1; };
+    const bool one_row = std::all_of(op.inputs.begin(), op.inputs.end(), is_one_row);
+    return one_row ? "what it is given is one row" : "its rule does not fit its shapes or attributes here";
+}
+
+std::vector<WholeKind> whole_kinds(const planner::edgeflow::Problem& problem) {
+    std::vector<WholeKind> kinds;
+    const auto& operators = problem.graph().operators();
+    for (size_t i = 0; i < operators.size(); ++i) {
+        if (problem.rules()[i].divisible()) continue;
+        WholeKind made{operators[i].kind, why_whole(problem.graph(), operators[i]), place_of(operators[i])};
+        const auto same = [&](const WholeKind& each) { return each.kind == made.kind && each.why == made.why; };
+        auto known = std::find_if(kinds.begin(), kinds.end(), same);
+        if (known == kinds.end()) known = kinds.insert(kinds.end(), std::move(made));
+        ++known->count;
+    }
+    return kinds;
+}
+
+/// "layer1.0.conv1 … layer1.2.conv3".
 std::string places_of(const EdgeflowAnswer& answer, const Block& block) {
     const auto& steps = answer.problem.steps();
     const auto& operators = answer.problem.graph().operators();
-    const auto name = [&](const graph::RowStep& step) {
-        const graph::Operator& op = operators[step.first];
-        return op.place.empty() ? op.kind.substr(op.kind.find("::") + 2) : op.place;
-    };
-    const std::string first = name(steps[block.first]);
-    const std::string last = name(steps[block.last - 1]);
+    const std::string first = place_of(operators[steps[block.first].first]);
+    const std::string last = place_of(operators[steps[block.last - 1].first]);
     return first == last ? first : first + " … " + last;
 }
 
@@ -73,7 +107,8 @@ Json planners_json(const EdgeflowAnswer& answer) {
         Json item{{"planner", name_of(outcome.by)}, {"planning_ms", outcome.planning_ms}};
         if (outcome.planned) {
             item["predicted_ms"] = outcome.planned->latency_us / us_per_ms;
-            item["against_one_device"] = against_alone(answer, outcome);
+            const auto ratio = against_alone(answer, outcome);
+            item["against_one_device"] = ratio ? Json(*ratio) : Json(nullptr);
             item["blocks"] = outcome.planned->plan.blocks.size();
             item["messages"] = outcome.units.messages.size();
             item["exchanged_bytes"] = outcome.timeline.bytes;
@@ -111,6 +146,13 @@ Json blocks_json(const EdgeflowAnswer& answer) {
         }
         list.push_back(std::move(item));
     }
+    return list;
+}
+
+Json whole_json(const EdgeflowAnswer& answer) {
+    Json list = Json::array();
+    for (const WholeKind& each : whole_kinds(answer.problem))
+        list.push_back({{"operator", each.kind}, {"count", each.count}, {"first", each.first}, {"why", each.why}});
     return list;
 }
 
@@ -152,17 +194,16 @@ std::string planners_text(const EdgeflowAnswer& answer) {
             table.add_row({name, "failed"});
             continue;
         }
+        const auto ratio = against_alone(answer, outcome);
         table.add_row({name, fmt::format("{:.2f}", outcome.planned->latency_us / us_per_ms),
-                       fmt::format("{:.3f}", against_alone(answer, outcome)),
-                       std::to_string(outcome.planned->plan.blocks.size()),
+                       ratio ? fmt::format("{:.3f}", *ratio) : "–", std::to_string(outcome.planned->plan.blocks.size()),
                        std::to_string(outcome.units.messages.size()),
                        fmt::format("{:.0f}", static_cast<double>(outcome.timeline.bytes) / bytes_per_kb),
                        fmt::format("{:.0f}", outcome.planning_ms)});
     }
     std::string text = table.str();
     for (const EdgeflowOutcome& outcome : answer.outcomes)
-        if (!outcome.planned)
-            text += fmt::format("{}: {}\n", name_of(outcome.by), outcome.planned.error().message);
+        if (!outcome.planned) text += fmt::format("{}: {}\n", name_of(outcome.by), outcome.planned.error().message);
     return text + "\n";
 }
 
@@ -189,6 +230,14 @@ std::string blocks_text(const EdgeflowAnswer& answer) {
            "rows: of the block's largest output; ms: of computing them, halo rows included; kB in: rows it lacks\n";
 }
 
+std::string whole_text(const EdgeflowAnswer& answer) {
+    TextTable table(
+        {{"made whole by one device", Align::left}, {"times"}, {"first", Align::left}, {"why", Align::left}});
+    const auto kinds = whole_kinds(answer.problem);
+    for (const WholeKind& each : kinds) table.add_row({each.kind, std::to_string(each.count), each.first, each.why});
+    return kinds.empty() ? "" : "\n" + table.str();
+}
+
 /// What the latency is made of, and what each device is worth.
 std::string explanation_text(const EdgeflowAnswer& answer) {
     const EdgeflowOutcome& outcome = answer.outcomes[answer.shown];
@@ -200,8 +249,8 @@ std::string explanation_text(const EdgeflowAnswer& answer) {
                                      ? fmt::format("transferring {} → {}", from, answer.problem.device(piece.to).name)
                                      : fmt::format("{} on {}", name_of(piece.what), from);
         total_us[what] += piece.end_us - piece.begin_us;
-        path.add_row({fmt::format("{:.2f}", piece.begin_us / us_per_ms), fmt::format("{:.2f}", piece.end_us / us_per_ms),
-                      what, std::to_string(piece.block)});
+        path.add_row({fmt::format("{:.2f}", piece.begin_us / us_per_ms),
+                      fmt::format("{:.2f}", piece.end_us / us_per_ms), what, std::to_string(piece.block)});
     }
     TextTable sums({{"what", Align::left}, {"ms"}, {"% of the latency"}});
     for (const auto& [what, us] : total_us)
@@ -221,17 +270,18 @@ Json edgeflow_json(const EdgeflowAnswer& answer) {
               {"source", answer.problem.device(answer.problem.source()).name},
               {"planners", planners_json(answer)},
               {"shown", name_of(answer.outcomes[answer.shown].by)},
-              {"blocks", blocks_json(answer)}};
+              {"blocks", blocks_json(answer)},
+              {"whole", whole_json(answer)}};
     if (answer.explain) json["critical_path"] = path_json(answer);
     return json;
 }
 
 std::string edgeflow_text(const EdgeflowAnswer& answer) {
-    const std::string head =
-        fmt::format("{}: {} over {} devices, frames at {}; times measured on {}\n\n", answer.experiment.name,
-                    answer.model, answer.problem.devices(), answer.problem.device(answer.problem.source()).name,
-                    answer.row_profile_device);
-    return head + planners_text(answer) + blocks_text(answer) + (answer.explain ? explanation_text(answer) : "");
+    const std::string head = fmt::format(
+        "{}: {} over {} devices, frames at {}; times measured on {}\n\n", answer.experiment.name, answer.model,
+        answer.problem.devices(), answer.problem.device(answer.problem.source()).name, answer.row_profile_device);
+    return head + planners_text(answer) + blocks_text(answer) + whole_text(answer) +
+           (answer.explain ? explanation_text(answer) : "");
 }
 
 }  // namespace eddy::cli

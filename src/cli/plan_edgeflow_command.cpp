@@ -1,5 +1,7 @@
 // eddy plan edgeflow
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 
@@ -9,7 +11,7 @@
 #include "models/engine/graph_json.hpp"
 #include "models/engine/torch_engine.hpp"
 #include "planner/edgeflow/from_experiment.hpp"
-#include "src/app/recorded_profile.hpp"
+#include "src/app/row_model.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/edgeflow_output.hpp"
 #include "src/cli/load_experiment.hpp"
@@ -52,7 +54,7 @@ Result<size_t> source_of(const Experiment& experiment, const std::string& name) 
 }
 
 Result<RowProfile> row_profile_of(const engine::Model& model, const std::string& recorded) {
-    if (!recorded.empty()) return app::recorded_row_profile(recorded);
+    if (!recorded.empty()) return app::recorded_row_profile_of(model, recorded);
     std::cerr << "measuring rows of each step on this device; --record keeps what is found\n";
     constexpr uint64_t compiled_bytes_max = uint64_t{1} << 30;
     engine::ProfileOptions measure;
@@ -60,10 +62,21 @@ Result<RowProfile> row_profile_of(const engine::Model& model, const std::string&
     return model.units(compiled_bytes_max)->measure_row_profile(measure);
 }
 
+Status cannot_record(const std::string& path) {
+    return unavailable("cannot write " + path + " (--record): " + std::strerror(errno));
+}
+
 Status write_profile(const engine::Model& model, const RowProfile& profile, const std::string& path) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
     file << engine::row_model_to_json({model.chain_hash(), model.graph(), profile});
-    if (!file.flush()) return unavailable(path + ": cannot be written");
+    return file.flush() ? success() : cannot_record(path);
+}
+
+/// What can be known before rows are measured, which takes a while.
+Status check_before(const EdgeflowCommand& command, const engine::Model& model, size_t devices, size_t source) {
+    if (const auto problem = Problem::of_structure(model.graph(), devices, source); !problem)
+        return invalid(command.cluster + ": " + problem.error().message);
+    if (!command.record.empty() && !std::ofstream(command.record, std::ios::app)) return cannot_record(command.record);
     return success();
 }
 
@@ -93,20 +106,23 @@ int run_edgeflow(const EdgeflowCommand& command) {
     if (!source) return complain_of(source.error());
     const auto model = engine::load_model(command.model);
     if (!model) return complain_of(model.error());
+    if (const auto ready = check_before(command, **model, experiment->devices.size(), *source); !ready)
+        return complain_of(ready.error());
     const auto profile = row_profile_of(**model, command.row_profile);
     if (!profile) return complain_of(profile.error());
     if (!command.record.empty())
-        if (const auto written = write_profile(**model, *profile, command.record); !written) return complain_of(written.error());
+        if (const auto written = write_profile(**model, *profile, command.record); !written)
+            return complain_of(written.error());
     const auto problem = problem_from(*experiment, (*model)->graph(), *profile, *source);
     if (!problem) return complain(command.cluster + ": " + problem.error().message, exit_usage);
 
     EdgeflowAnswer answer{*experiment, *problem, (*model)->file_name(), profile->device, {}, 0, command.explain};
     answer.outcomes = plan_all(*problem, command.seed);
     const Planner wanted = planner_named(command.planner).value_or(Planner::fused_blocks);
-    answer.shown = static_cast<size_t>(
-        std::find_if(answer.outcomes.begin(), answer.outcomes.end(),
-                     [&](const EdgeflowOutcome& outcome) { return outcome.by == wanted; }) -
-        answer.outcomes.begin());
+    answer.shown =
+        static_cast<size_t>(std::find_if(answer.outcomes.begin(), answer.outcomes.end(),
+                                         [&](const EdgeflowOutcome& outcome) { return outcome.by == wanted; }) -
+                            answer.outcomes.begin());
     if (const auto& shown = answer.outcomes[answer.shown].planned; !shown)
         return complain(fmt::format("{}: {}: {}", command.cluster, command.planner, shown.error().message));
     if (command.json)
@@ -135,9 +151,11 @@ void add_plan_edgeflow_command(CLI::App& program, Chosen& chosen) {
     command->add_flag("--explain", options->explain, "What the latency is made of: the critical path");
     command->add_flag("--json", options->json, "One eddy.edgeflow_plan/1 JSON object on standard output");
     command->footer(
-        "Example:\n  eddy plan edgeflow build/models/resnet50_imagenet.pt configs/experiments/edgeflow-four-unequal.toml "
+        "Example:\n  eddy plan edgeflow build/models/resnet50_imagenet.pt "
+        "configs/experiments/edgeflow-four-unequal.toml "
         "--explain\n"
-        "Latencies are those of an event simulation of one frame: devices compute one unit at a time, send one message\n"
+        "Latencies are those of an event simulation of one frame: devices compute one unit at a time, send one "
+        "message\n"
         "at a time and receive one at a time, and messages cost processor time. one-device is what all are compared\n"
         "with: the device that alone is soonest. progressive-lp is our reconstruction of the paper's planner.\n"
         "Exit codes: 0 done, 1 it ran and failed, 2 bad usage or configuration.");

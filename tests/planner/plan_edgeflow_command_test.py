@@ -94,10 +94,14 @@ class PlanEdgeflow(unittest.TestCase):
         other["steps"].pop()
         foreign = pathlib.Path(self.folder.name) / "foreign.json"
         foreign.write_text(json.dumps(other))
+        other = json.loads(self.profile.read_text()) | {"model_hash": "0" * 64}
+        retrained = pathlib.Path(self.folder.name) / "retrained.json"
+        retrained.write_text(json.dumps(other))
         for flags, words in ((["--source", "e"], '"e", the experiment\'s devices are a, b, c, d'),
                              (["--planner", "best"], "--planner"),
                              (["--row-profile", garbage], "garbage.json"),
-                             (["--row-profile", foreign], "steps")):
+                             (["--row-profile", foreign], "foreign.json: row profile: it has"),
+                             (["--row-profile", retrained], "retrained.json: it was recorded of another model")):
             with self.subTest(flags):
                 ended = edgeflow(MODEL, CLUSTER, *(flags if "--row-profile" in flags else
                                                    [*flags, "--row-profile", self.profile]))
@@ -105,6 +109,21 @@ class PlanEdgeflow(unittest.TestCase):
                 self.assertIn(words, ended.stderr)
         self.assertEqual(edgeflow(ROOT / "README.md", CLUSTER).returncode, 2)
         self.assertEqual(edgeflow(MODEL).returncode, 2)
+
+    def test_what_cannot_work_is_told_before_the_model_is_measured(self):
+        many = self.cluster('name = "d"', 'name = "d"\ncount = 14')
+        nowhere = pathlib.Path(self.folder.name) / "nowhere" / "made.json"
+        for arguments, code, words in (([many], 2, "made.toml: 17 devices, allowed: 1 to 16"),
+                                       ([CLUSTER, "--record", nowhere], 1, f"cannot write {nowhere} (--record): No such")):
+            with self.subTest(words):
+                ended = edgeflow(MODEL, *arguments)
+                self.assertEqual((ended.returncode, ended.stdout), (code, ""), ended.stderr)
+                self.assertIn(words, ended.stderr)
+                self.assertNotIn("measuring", ended.stderr)
+
+    def test_operators_that_cannot_be_divided_are_named_with_the_reason(self):
+        self.assertEqual([each["operator"] for each in self.plan["whole"]], ["aten::flatten", "aten::linear"])
+        self.assertRegex(self.again().stdout, r"(?m)^aten::linear +1 +fc +no rule says which rows it needs$")
 
     def test_a_cluster_without_memory_is_told_so(self):
         small = self.cluster('name = "a"\nspeed = 0.5', 'name = "a"\nspeed = 0.5\nmemory_mb = 16')

@@ -12,7 +12,9 @@ namespace {
 constexpr size_t remembered = 4;
 
 /// What peers say of time is added to.
-Usec within_a_day(Usec told) { return std::clamp(told, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24))); }
+Usec within_a_day(Usec told) {
+    return std::clamp(told, Usec{0}, std::chrono::duration_cast<Usec>(std::chrono::hours(24)));
+}
 
 void append(std::vector<TensorRef>& to, const std::vector<TensorRef>& more) {
     to.insert(to.end(), more.begin(), more.end());
@@ -36,8 +38,7 @@ Flow::Frame& Flow::open(const FrameId& id, uint32_t attempt, Instant now) {
     return frames_.emplace(id, std::move(frame)).first->second;
 }
 
-void Flow::begin(const FrameId& id, uint32_t attempt, const TensorRef& captured, const Durations& so_far,
-                 Instant now) {
+void Flow::begin(const FrameId& id, uint32_t attempt, const TensorRef& captured, const Durations& so_far, Instant now) {
     EDDY_ASSERT(plan_.is_source() && has_room() && !has(id));
     Frame& frame = open(id, attempt, now);
     const FlowUnit& capture = plan_.units().front();
@@ -65,6 +66,9 @@ std::optional<Flow::Objection> Flow::objection(const FrameId& id, uint32_t attem
         if (found.meta.value != tensor.value || found.bytes != tensor.bytes ||
             int64_t{rows.begin} != tensor.rows.begin || int64_t{rows.end} != tensor.rows.end)
             return Objection{"other rows than the plan says", false};
+        // Found here, it is the sender's offence; a unit that met it would be this device's failure.
+        if (found.meta.dtype != tensor.dtype || found.meta.shape != tensor.shape)
+            return Objection{"rows of another type or shape than the model's", false};
     }
     const auto frame = frames_.find(id);
     if (frame == frames_.end()) {
@@ -209,8 +213,8 @@ std::vector<TensorRef> Flow::drop_all() {
 uint64_t Flow::held_tensors() const {
     uint64_t held = 0;
     for (const auto& [id, frame] : frames_)
-        held += static_cast<uint64_t>(std::count_if(frame.held.begin(), frame.held.end(),
-                                                    [](const auto& tensor) { return tensor.has_value(); }));
+        held += static_cast<uint64_t>(
+            std::count_if(frame.held.begin(), frame.held.end(), [](const auto& tensor) { return tensor.has_value(); }));
     return held;
 }
 

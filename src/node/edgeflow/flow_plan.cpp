@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "eddy/row_layout.hpp"
+
 namespace eddy::node {
 
 using planner::edgeflow::Blocks;
@@ -44,8 +46,15 @@ private:
         const int64_t counted = rows == 1 ? 1 : piece.rows.size();
         int64_t all = rows;
         if (partial_[piece.value.value]) all = problem_.rules()[value.producer].inputs.front().rows;
-        return {piece.value, piece.rows, problem_.row_bytes(piece.value) * static_cast<uint64_t>(counted),
-                static_cast<uint32_t>(all), 0};
+        std::vector<int64_t> shape = value.meta.shape;
+        if (rows > 1) shape[row_layout(value.meta)->axis.value()] = piece.rows.size();
+        return {piece.value,
+                piece.rows,
+                problem_.row_bytes(piece.value) * static_cast<uint64_t>(counted),
+                static_cast<uint32_t>(all),
+                0,
+                value.meta.dtype,
+                std::move(shape)};
     }
 
     uint32_t add_tensor(const graph::ValueRows& piece) {
@@ -61,8 +70,7 @@ private:
         for (const uint32_t index : unit.messages) {
             const Message& message = graph_.messages[index];
             FlowSend send{index, message.to, {}};
-            for (const graph::ValueRows& rows : message.rows)
-                send.tensors.push_back(tensor_of(rows));
+            for (const graph::ValueRows& rows : message.rows) send.tensors.push_back(tensor_of(rows));
             made.sends.push_back(std::move(send));
         }
         made_.units_.push_back(std::move(made));

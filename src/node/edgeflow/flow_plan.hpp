@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "eddy/result.hpp"
+#include "eddy/tensor.hpp"
 #include "planner/edgeflow/units.hpp"
 
 namespace eddy::node {
@@ -21,6 +22,8 @@ struct FlowTensor {
     uint64_t bytes = 0;
     uint32_t all_rows = 1;  ///< of the value; of a pool's sums, of what is summed
     uint32_t uses = 0;      ///< units here that read it; 0 for what only travels
+    DType dtype = DType::f32;
+    std::vector<int64_t> shape;
     friend bool operator==(const FlowTensor&, const FlowTensor&) = default;
 };
 

@@ -247,6 +247,12 @@ TEST_CASE("a profile whose steps are not the graph's is refused") {
     CHECK_FALSE(row_model_from_json(row_model_to_json(other)).ok());
     CHECK(check_steps(example().graph, other.profile).error().message ==
           "row profile: steps[0] has other operators than the model's");
+    other = example();
+    other.profile.steps[0].times.pop_back();
+    CHECK(check_steps(example().graph, other.profile).error().message ==
+          "row profile: steps[0]: the time of all its 6 rows is missing");
+    other.profile.steps[0].times.clear();
+    CHECK_FALSE(check_steps(example().graph, other.profile).ok());
     CHECK(check_steps(example().graph, example().profile).ok());
 }
 

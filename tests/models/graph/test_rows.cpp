@@ -368,6 +368,14 @@ TEST_CASE("an operator whose attributes are missing, odd or at odds with the sha
         CHECK(kind_of(make_op(std::string("aten::") + kind)) == Kind::whole);
 }
 
+TEST_CASE("that a kind has a rule does not say that every operator of it fits the rule") {
+    for (const char* kind : {"aten::conv2d", "aten::cat", "aten::mean", "aten::relu", "eddy::normalise"})
+        CHECK(has_row_rule(kind));
+    CHECK(kind_of(convolution({0})) == Kind::whole);
+    for (const char* kind : {"aten::sort", "aten::matmul", "aten::flatten", "relu", ""})
+        CHECK_FALSE(has_row_rule(kind));
+}
+
 TEST_CASE("rows that an operator does not have, or part of a whole operator's, are refused") {
     const auto message = [](const RowRule& rule, size_t input, RowRange made) {
         const auto needed = needed_rows(rule, input, made);

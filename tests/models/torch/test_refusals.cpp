@@ -130,7 +130,8 @@ TEST_CASE("foreign files are refused") {
           std::string::npos);
     refusal(temporary("empty.pt", ""));
     refusal(temporary("zeros.pt", std::string(100000, '\0')));
-    refusal(EDDY_BINARY_DIR);  // a folder
+    CHECK(refusal(EDDY_BINARY_DIR).message.find(": not a file") != std::string::npos);
+    CHECK(refusal("/dev/zero").message.find(": not a file") != std::string::npos);
     CHECK(refusal("/nonexistent/model.pt").code == ErrorCode::unavailable);
     CHECK(refusal(temporary("photos.pt", archive_claiming("photos/cat.jpg", 10))).message.find("no code") !=
           std::string::npos);

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "eddy/random.hpp"
+#include "eddy/row_layout.hpp"
+#include "eddy/row_order.hpp"
 #include "models/graph/row_steps.hpp"
 #include "planner/edgeflow/problem.hpp"
 
@@ -84,6 +86,14 @@ private:
     std::vector<graph::Value> values_;
     std::vector<graph::Operator> operators_;
 };
+
+/// What a unit gives, or gets. A part of a pool's sum is as large as all of it.
+inline TensorMeta meta_of(const graph::ModelGraph& graph, const RowTensor& tensor) {
+    const TensorMeta& whole = graph.value(tensor.value).meta;
+    TensorMeta meta = row_layout(whole)->rows == 1 ? whole : meta_of_rows(whole, tensor.rows);
+    meta.rows = tensor.rows;
+    return meta;
+}
 
 /// Every row of a step takes `row_us`, a step `step_us` besides.
 inline RowProfile linear_profile(const graph::ModelGraph& graph, double row_us, double step_us, double unit_us = 0) {

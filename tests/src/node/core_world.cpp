@@ -175,8 +175,7 @@ ev::Computed CoreWorld::computed(size_t i, const Job& job) {
             if (plan == job.units.plan)
                 for (const RowTensor& made : units.at(job.units.first).outputs) {
                     done.outputs.push_back(tensor(made.bytes));
-                    done.outputs.back().meta.value = made.value;
-                    done.outputs.back().meta.rows = made.rows;
+                    done.outputs.back().meta = test::meta_of(*node(i).config.graph, made);
                 }
     }
     return done;
@@ -220,7 +219,8 @@ void CoreWorld::effects(size_t i) {
     for (; here.jobs < here.sink.jobs.size(); ++here.jobs) at(job_ms, {i, computed(i, here.sink.jobs[here.jobs])});
     for (; here.compiled < here.sink.compiled.size(); ++here.compiled)
         at(5, {i, ev::Compiled{here.sink.compiled[here.compiled].first, ""}});
-    for (; here.plans < here.sink.plans_wanted.size(); ++here.plans) at(5, {i, made(i, here.sink.plans_wanted[here.plans])});
+    for (; here.plans < here.sink.plans_wanted.size(); ++here.plans)
+        at(5, {i, made(i, here.sink.plans_wanted[here.plans])});
 }
 
 size_t CoreWorld::completed() const {

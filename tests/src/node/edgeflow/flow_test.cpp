@@ -22,8 +22,8 @@ struct Setting {
         : random(seed), problem(make_problem(random)), plan(make_plan()), world(problem, plan, window, seed) {}
 
     static Problem make_problem(Random& random) {
-        const graph::ModelGraph graph = random_net(random, 4 + static_cast<int64_t>(random.below(12)),
-                                                   2 + static_cast<int>(random.below(8)));
+        const graph::ModelGraph graph =
+            random_net(random, 4 + static_cast<int64_t>(random.below(12)), 2 + static_cast<int>(random.below(8)));
         ClusterSketch cluster;
         cluster.speeds.assign(1 + random.below(5), 1);
         cluster.source = random.below(cluster.speeds.size());
@@ -169,6 +169,12 @@ TEST_CASE("what does not fit the plan is refused, and tells why") {
     bad = good;
     bad.out.tensors.front().meta.value = ValueId{99};
     CHECK(refused(bad).find("other rows") != std::string::npos);
+    bad = good;
+    std::swap(bad.out.tensors.front().meta.shape[2], bad.out.tensors.front().meta.shape[3]);
+    CHECK(refused(bad).find("type or shape") != std::string::npos);
+    bad = good;
+    bad.out.tensors.front().meta.dtype = DType::i32;
+    CHECK(refused(bad).find("type or shape") != std::string::npos);
     CHECK(refused(good).empty());
     CHECK(refused(good).find("stale: the same rows a second time") == 0);
 }
@@ -219,14 +225,7 @@ TEST_CASE("durations are those of what a unit waited for last") {
     CHECK_FALSE(flow.can_fire());
     const auto& [message, arrival] = *flow.plan().arrivals().begin();
     std::vector<TensorRef> halo;
-    for (const uint32_t tensor : arrival.tensors) {
-        const FlowTensor& wanted = flow.plan().tensors()[tensor];
-        TensorRef ref;
-        ref.bytes = wanted.bytes;
-        ref.meta.value = wanted.value;
-        ref.meta.rows = {static_cast<uint32_t>(wanted.rows.begin), static_cast<uint32_t>(wanted.rows.end)};
-        halo.push_back(ref);
-    }
+    for (const uint32_t tensor : arrival.tensors) halo.push_back(ref_of(flow.plan().tensors()[tensor]));
     std::vector<TensorRef> released;
     CHECK_FALSE(flow.receive(flow_frame(0), 1, message, arrival.from, halo, {Usec{-5}, Usec{1000}},
                              Instant{} + Usec{90}, released));

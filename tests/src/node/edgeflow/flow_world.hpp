@@ -16,10 +16,11 @@
 
 namespace eddy::test {
 
-inline FrameId flow_frame(uint64_t k) {
-    FrameId id;
-    id.k = k;
-    return id;
+inline FrameId flow_frame(uint64_t k) { return {{}, {}, k}; }
+
+inline TensorRef ref_of(const node::FlowTensor& tensor) {
+    const Rows rows{static_cast<uint32_t>(tensor.rows.begin), static_cast<uint32_t>(tensor.rows.end)};
+    return {{tensor.value, tensor.dtype, tensor.shape, rows}, {}, tensor.bytes};
 }
 
 class FlowWorld {
@@ -76,9 +77,9 @@ public:
     /// What became of it, if it was not taken.
     std::optional<node::Flow::Objection> arrive(const Parcel& parcel) {
         std::vector<TensorRef> released;
-        auto objection = flows_[parcel.out.to].receive(flow_frame(parcel.frame), parcel.attempt, parcel.out.message,
-                                                       parcel.from, parcel.out.tensors, parcel.out.so_far, now_,
-                                                       released);
+        auto objection =
+            flows_[parcel.out.to].receive(flow_frame(parcel.frame), parcel.attempt, parcel.out.message, parcel.from,
+                                          parcel.out.tensors, parcel.out.so_far, now_, released);
         forget(objection ? parcel.out.tensors : released);
         start(parcel.out.to);
         return objection;
@@ -103,11 +104,8 @@ private:
     };
 
     TensorRef make(uint64_t frame, const node::FlowTensor& tensor) {
-        TensorRef ref;
+        TensorRef ref = ref_of(tensor);
         ref.buffer = BufferId{++buffers_};
-        ref.bytes = tensor.bytes;
-        ref.meta.value = tensor.value;
-        ref.meta.rows = {static_cast<uint32_t>(tensor.rows.begin), static_cast<uint32_t>(tensor.rows.end)};
         live_[ref.buffer] = {frame, tensor.value, tensor.rows};
         return ref;
     }
@@ -141,8 +139,7 @@ private:
             return;
         }
         for (const graph::ValueRows& input : inputs_of(unit))
-            for (int64_t row = input.rows.begin; row < input.rows.end; ++row)
-                CHECK(given[input.value].count(row) == 1);
+            for (int64_t row = input.rows.begin; row < input.rows.end; ++row) CHECK(given[input.value].count(row) == 1);
     }
 
     /// What a unit's operators read to make what is wanted of them, found anew.

@@ -4,14 +4,7 @@
 
 namespace eddy::test {
 
-TensorRef RowWorld::tensor(uint64_t bytes, ValueId value, Rows rows) {
-    TensorRef made;
-    made.buffer = BufferId{++buffers_};
-    made.bytes = bytes;
-    made.meta.value = value;
-    made.meta.rows = rows;
-    return made;
-}
+TensorRef RowWorld::tensor(const RowTensor& like) { return {meta_of(*graph_, like), BufferId{++buffers_}, like.bytes}; }
 
 void RowWorld::propose(size_t source, RowPlan plan) {
     if (plan.devices.empty())
@@ -23,7 +16,8 @@ void RowWorld::propose(size_t source, RowPlan plan) {
 void RowWorld::capture(size_t source, uint64_t k) {
     const ValueId input = graph_->inputs().front();
     const auto& value = graph_->value(input);
-    const auto raw = tensor(value.bytes, input, {0, static_cast<uint32_t>(graph::row_count(value))});
+    const auto rows = static_cast<uint32_t>(graph::row_count(value));
+    const auto raw = tensor({input, {0, rows}, value.bytes, rows});
     node(source).buffers.adopt(raw);
     node(source).ledger[frame(source, k)] = {raw, 0};
     begin(frame(source, k));
@@ -123,8 +117,7 @@ void RowWorld::computed(size_t which, const std::string& failure, Usec busy) {
     done.busy = busy;
     if (failure.empty() && job.ends_model) done.inference = Inference{};
     if (failure.empty() && !job.ends_model)
-        for (const RowTensor& made : order(at, job).outputs)
-            done.outputs.push_back(tensor(made.bytes, made.value, made.rows));
+        for (const RowTensor& made : order(at, job).outputs) done.outputs.push_back(tensor(made));
     here.buffers.adopt(done.outputs);
     const auto ended = here.flows->computed(done, now, here.sink);
     if (ended) CHECK(results.insert(ended->frame).second);
@@ -135,8 +128,8 @@ void RowWorld::computed(size_t which, const std::string& failure, Usec busy) {
 
 const UnitOrder& RowWorld::order(size_t at, const Job& job) {
     const auto& known = node(at).sink.compiled;
-    const auto found = std::find_if(known.begin(), known.end(),
-                                    [&](const auto& each) { return each.first == job.units.plan; });
+    const auto found =
+        std::find_if(known.begin(), known.end(), [&](const auto& each) { return each.first == job.units.plan; });
     REQUIRE(found != known.end());
     return found->second.at(job.units.first);
 }

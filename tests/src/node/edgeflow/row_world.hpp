@@ -65,7 +65,7 @@ public:
     [[nodiscard]] FrameId frame(size_t source, uint64_t k) const {
         return {{nodes_[source].id, StreamId{0}}, Incarnation{1}, k};
     }
-    TensorRef tensor(uint64_t bytes, ValueId value, Rows rows);
+    TensorRef tensor(const RowTensor& like);
 
     void propose(size_t source, RowPlan plan);
     void capture(size_t source, uint64_t k);
@@ -116,8 +116,8 @@ inline RowPlan row_plan(const planner::edgeflow::Plan& plan, uint32_t window) {
     RowPlan told;
     told.window = window;
     for (const auto& block : plan.blocks)
-        told.blocks.push_back({block.first, block.last, {block.bounds.begin(), block.bounds.end()},
-                               block.boundary_first});
+        told.blocks.push_back(
+            {block.first, block.last, {block.bounds.begin(), block.bounds.end()}, block.boundary_first});
     return told;
 }
 
