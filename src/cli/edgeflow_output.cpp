@@ -33,9 +33,10 @@ std::optional<double> against_alone(const EdgeflowAnswer& answer, const Edgeflow
     return outcome.planned->latency_us / alone;
 }
 
-/// A part of a block on one device, all its units together.
+/// A part of a block on one device, all its units together. Rows of it that nobody needs, as behind a stride, cost
+/// nothing.
 struct Part {
-    graph::RowRange rows;
+    graph::RowRange rows;  ///< as the plan divides them
     double compute_us = 0;
     uint64_t received_bytes = 0;
     uint32_t messages = 0;
@@ -44,11 +45,11 @@ struct Part {
 std::vector<Part> parts_of(const EdgeflowAnswer& answer, uint32_t block) {
     const EdgeflowOutcome& outcome = answer.outcomes[answer.shown];
     std::vector<Part> parts(answer.problem.devices());
+    for (size_t device = 0; device < parts.size(); ++device)
+        parts[device].rows = outcome.planned->plan.blocks[block].part(device);
     for (const Unit& unit : outcome.units.units) {
         if (unit.block != block || unit.part.empty()) continue;
-        Part& part = parts[unit.device];
-        part.rows = hull(part.rows, unit.part);
-        part.compute_us += unit.cost_us;
+        parts[unit.device].compute_us += unit.cost_us;
     }
     for (const auto& message : outcome.units.messages) {
         if (message.block != block) continue;
@@ -136,7 +137,7 @@ Json blocks_json(const EdgeflowAnswer& answer) {
         const auto parts = parts_of(answer, index);
         for (size_t device = 0; device < parts.size(); ++device) {
             const Part& part = parts[device];
-            if (block.part(device).empty()) continue;
+            if (part.rows.empty()) continue;
             item["parts"].push_back({{"device", answer.problem.device(device).name},
                                      {"first_row", part.rows.begin},
                                      {"end_row", part.rows.end},

@@ -57,9 +57,10 @@ class PlanEdgeflow(unittest.TestCase):
             row = 0
             for part in block["parts"]:
                 self.assertEqual(part["first_row"], row)
-                self.assertGreater(part["compute_ms"], 0)
                 row = part["end_row"]
             self.assertEqual(row, block["rows"])
+            # Of a part that nobody needs, as behind a stride, nothing is computed.
+            self.assertGreater(max(part["compute_ms"] for part in block["parts"]), 0)
 
     def test_the_critical_path_is_the_latency(self):
         path = self.plan["critical_path"]

@@ -251,7 +251,7 @@ TEST_CASE("a profile whose steps are not the graph's is refused") {
     other.profile.steps[0].times.pop_back();
     CHECK(check_steps(example().graph, other.profile).error().message ==
           "row profile: steps[0]: the time of all its 6 rows is missing");
-    other.profile.steps[0].times.clear();
+    other.profile.steps[0].times = std::vector<RowTime>();
     CHECK_FALSE(check_steps(example().graph, other.profile).ok());
     CHECK(check_steps(example().graph, example().profile).ok());
 }

@@ -1,5 +1,6 @@
-// What `eddy plan edgeflow` tells. Goal: operators that cannot be divided are named with the reason, and nothing is
-// compared with a device alone where none could make a frame. Method: small nets, planned here.
+// What `eddy plan edgeflow` tells. Goal: operators that cannot be divided are named with the reason, parts cover
+// their blocks, and nothing is compared with a device alone where none could make a frame. Method: small nets, planned
+// here.
 #include "src/cli/edgeflow_output.hpp"
 
 #include <doctest/doctest.h>
@@ -17,8 +18,8 @@ struct Told {
     nlohmann::ordered_json json;
 };
 
-Told told_of(const graph::ModelGraph& graph, bool alone_fails = false) {
-    const Problem problem = test::problem_of(graph, test::linear_profile(graph, 10, 1), {});
+Told told_of(const graph::ModelGraph& graph, bool alone_fails = false, const test::ClusterSketch& cluster = {}) {
+    const Problem problem = test::problem_of(graph, test::linear_profile(graph, 10, 1), cluster);
     const Experiment experiment;
     EdgeflowAnswer answer{experiment, problem, "made.pt", "this device", {}, 1, false};
     for (const Planner by : {Planner::one_device, Planner::equal}) {
@@ -43,11 +44,12 @@ TEST_CASE("operators that one device makes whole are told by kind, with the reas
     const ValueId large = net.convolution(ValueId{0});
     const ValueId small = net.convolution(large, 3, 2);
     net.sum(large, small);
-    net.relu(net.whole(small));
+    const ValueId flat = net.whole(small);
+    net.sum(net.relu(flat), flat);
     net.whole(large);
     const Told told = told_of(net.graph());
     const auto& whole = told.json.at("whole");
-    REQUIRE(whole.size() == 3);
+    REQUIRE(whole.size() == 4);
     const auto is = [](const auto& each, const char* kind, int count, const char* first, const char* why) {
         CHECK(each.at("operator") == kind);
         CHECK(each.at("count") == count);
@@ -57,6 +59,7 @@ TEST_CASE("operators that one device makes whole are told by kind, with the reas
     is(whole[0], "aten::add", 1, "add", "its rule does not fit its shapes or attributes here");
     is(whole[1], "aten::linear", 2, "linear", "no rule says which rows it needs");
     is(whole[2], "aten::relu", 1, "relu", "what it is given is one row");
+    is(whole[3], "aten::add", 1, "add", "what it is given is one row");
     CHECK(told.text.find("made whole by one device") != std::string::npos);
     CHECK(told.text.find("no rule says which rows it needs") != std::string::npos);
 }
@@ -67,6 +70,21 @@ TEST_CASE("of a model that can be divided everywhere nothing is said to be whole
     const Told told = told_of(net.graph());
     CHECK(told.json.at("whole").empty());
     CHECK(told.text.find("whole") == std::string::npos);
+}
+
+TEST_CASE("parts cover their block, and rows that a stride leaps over cost nothing") {
+    test::NetBuilder net(8);
+    net.convolution(net.convolution(ValueId{0}), 1, 2);
+    test::ClusterSketch cluster;
+    cluster.speeds.assign(8, 1);
+    const Told told = told_of(net.graph(), false, cluster);
+    const auto& parts = told.json.at("blocks").at(0).at("parts");
+    REQUIRE(parts.size() == 8);
+    for (size_t row = 0; row < parts.size(); ++row) {
+        CHECK(parts[row].at("first_row") == row);
+        CHECK(parts[row].at("end_row") == row + 1);
+        CHECK((parts[row].at("compute_ms") > 0) == (row % 2 == 0));
+    }
 }
 
 TEST_CASE("where no device can make a frame alone, plans are compared with nothing") {
