@@ -115,6 +115,7 @@ PlanOptions Lab::Impl::plan_options(PolicyKind policy, SharesKind shares) const 
     made.policy = policy;
     made.shares = shares;
     made.partition = options.partition;
+    made.row_planner = options.row_planner;
     made.row_profile = options.row_profile;
     made.folder = folder->path() / name_of(policy);
     made.model = options.model;
@@ -213,8 +214,8 @@ Status Lab::Impl::reset_quotas() {
     return success();
 }
 
-/// Seconds a frame takes each device; 0 where nothing is computed. Every device computes what a source of its own offers,
-/// more than it can do, and nothing goes over the network.
+/// Seconds a frame takes each device; 0 where nothing is computed. Every device computes what a source of its own
+/// offers, more than it can do, and nothing goes over the network.
 Result<std::vector<double>> Lab::Impl::measure_real(PlanOptions prepared, const std::string& when, LabRun& made) {
     if (auto reset = reset_quotas(); !reset) return reset.error();
     Experiment alone = experiment;

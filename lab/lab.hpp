@@ -23,6 +23,7 @@ struct LabOptions {
     std::string profile_json;  ///< eddy.profile/1 of `profile`, for replayed compute
     ModelProfile profile;      ///< the experiment's
     PartitionKind partition = PartitionKind::chain;
+    RowPlannerKind row_planner = RowPlannerKind::fused_blocks;
     std::string row_profile;  ///< absolute, an eddy.row_profile/1 for any other partition; empty: nodes measure theirs
     LogFn log;
     /// One line to a control socket, and its answer.
@@ -45,9 +46,9 @@ struct LabRun {
     bool delay_applied = false;
     std::vector<LinkSpeed> links;
     /// By device: the time of a lane that a frame of the whole model takes there; 0 for one that only relays. Replayed:
-    /// how long a wait really is while all others wait, before the run. Real: what the node got through of a test source
-    /// of its own while all others did the same, cameras and all else that a node does included; the mean of before and
-    /// after the run.
+    /// how long a wait really is while all others wait, before the run. Real: what the node got through of a test
+    /// source of its own while all others did the same, cameras and all else that a node does included; the mean of
+    /// before and after the run.
     std::vector<double> model_s;
     /// By device, if computing is real: the eddy.profile/1 it measured under its quota; else empty.
     std::vector<std::string> profiles;

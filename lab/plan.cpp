@@ -57,6 +57,7 @@ NodeConfig node_of(const Experiment& experiment, size_t d, double quota_factor, 
     node.policy = options.policy;
     node.shares = options.shares;
     node.partition = options.partition;
+    node.row_planner = options.row_planner;
     if (device.has_model && options.partition != PartitionKind::chain) node.row_profile = options.row_profile;
     if (device.has_model && experiment.compute == ExperimentCompute::real) {
         node.model_path = options.model;
@@ -176,6 +177,7 @@ std::string node_file(const NodeConfig& config) {
     if (!config.row_profile.empty()) text += fmt::format("row_profile = {}\n", quoted(config.row_profile));
     text += fmt::format("\n[scheduler]\npolicy = \"{}\"\nshares = \"{}\"\npartition = \"{}\"\n", name_of(config.policy),
                         config.shares == SharesKind::measured ? "measured" : "parameters", name_of(config.partition));
+    text += fmt::format("row_planner = \"{}\"\n", name_of(config.row_planner));
     text += fmt::format("queue_frames = {}\nattempts_max = {}\n", config.queue_frames, config.attempts_max);
     text += fmt::format("stop_timeout_s = {}\nframe_timeout_s = {}\n", number(config.stop_timeout_s),
                         number(config.frame_timeout_s));

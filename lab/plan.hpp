@@ -23,6 +23,7 @@ struct PlanOptions {
     PolicyKind policy = PolicyKind::layered;
     SharesKind shares = SharesKind::parameters;
     PartitionKind partition = PartitionKind::chain;
+    RowPlannerKind row_planner = RowPlannerKind::fused_blocks;
     std::string row_profile;   ///< absolute, for any other partition; may be empty if computing is real
     std::string folder;        ///< absolute, of this run; a device's files lie in <folder>/<device's number>
     std::string cluster_key;   ///< may be empty on loopback

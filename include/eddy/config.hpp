@@ -60,6 +60,19 @@ constexpr const char* name_of(PartitionKind partition) {
     return "";
 }
 
+/// Who divides the rows of a source's frames (docs/edgeflow.md). All but fused_blocks are there to be compared with.
+enum class RowPlannerKind : uint8_t { fused_blocks, progressive_lp, proportional, equal };
+/// As users write it, and as the planners are called.
+constexpr const char* name_of(RowPlannerKind planner) {
+    switch (planner) {
+        case RowPlannerKind::fused_blocks: return "fused-blocks";
+        case RowPlannerKind::progressive_lp: return "progressive-lp";
+        case RowPlannerKind::proportional: return "proportional";
+        case RowPlannerKind::equal: return "equal";
+    }
+    return "";
+}
+
 inline constexpr uint32_t priority_max = 100;
 inline constexpr double replay_speed_max = 1000;
 inline constexpr size_t zone_levels_max = 3;
@@ -94,6 +107,7 @@ struct NodeConfig {
     PolicyKind policy = PolicyKind::layered;
     SharesKind shares = SharesKind::parameters;
     PartitionKind partition = PartitionKind::chain;
+    RowPlannerKind row_planner = RowPlannerKind::fused_blocks;
     uint32_t queue_frames = 16;   ///< bound of each per-source queue
     uint32_t attempts_max = 3;    ///< per frame, first one included
     double stop_timeout_s = 5;    ///< admitted frames may finish for so long after SIGTERM

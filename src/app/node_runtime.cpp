@@ -303,9 +303,9 @@ void NodeRuntime::compile(PlanId plan, std::span<const UnitOrder> units) {
     auto orders = std::make_shared<const std::vector<UnitOrder>>(units.begin(), units.end());
     orders_[plan] = orders;
     background_->post([this, plan, waiting = std::weak_ptr(orders)] {
-        const auto orders = waiting.lock();
-        if (!orders) return;  // the plan was retired before its turn came
-        const Status status = parts_.row_units->compile(plan, *orders);
+        const auto wanted = waiting.lock();
+        if (!wanted) return;  // the plan was retired before its turn came
+        const Status status = parts_.row_units->compile(plan, *wanted);
         prepared_.enqueue(ev::Compiled{plan, status ? "" : status.error().message});
         loop_.wake();
     });
@@ -319,7 +319,8 @@ void NodeRuntime::forget(PlanId plan) {
 
 void NodeRuntime::make_plan(const PlanRequest& request) {
     background_->post([this, request] {
-        auto proposal = make_row_plan(request, *parts_.graph, *parts_.rows, parts_.profile.chain_hash);
+        auto proposal =
+            make_row_plan(request, *parts_.graph, *parts_.rows, parts_.profile.chain_hash, parts_.config.row_planner);
         ev::PlanMade made{request.number, std::nullopt, ""};
         if (proposal)
             made.proposal = *std::move(proposal);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "planner/edgeflow/fused_blocks.hpp"
+#include "planner/edgeflow/planners.hpp"
 #include "planner/edgeflow/splits.hpp"
 
 namespace eddy::app {
@@ -72,7 +72,7 @@ RowPlan pruned(const PlanRequest& request, const Plan& plan, const ContentHash& 
 double period_us(const Problem& problem, const UnitGraph& units, const Timeline& timeline) {
     std::vector<double> processor = timeline.compute_us;
     std::vector<double> out(problem.devices()), in(problem.devices());
-    for (const Message& message : units.messages) {
+    for (const planner::edgeflow::Message& message : units.messages) {
         const size_t from = units.units[message.unit].device;
         processor[from] += problem.message().of(message.bytes);
         processor[message.to] += problem.message().of(message.bytes);
@@ -88,7 +88,7 @@ double period_us(const Problem& problem, const UnitGraph& units, const Timeline&
 }  // namespace
 
 Result<PlanProposal> make_row_plan(const PlanRequest& request, const graph::ModelGraph& graph,
-                                   const RowProfile& profile, const ContentHash& chain_hash) {
+                                   const RowProfile& profile, const ContentHash& chain_hash, RowPlannerKind planner) {
     const auto problem = problem_of(request, graph, profile);
     if (!problem) return problem.error();
     Evaluator evaluator(*problem);
@@ -100,11 +100,13 @@ Result<PlanProposal> make_row_plan(const PlanRequest& request, const graph::Mode
         if (!request.afresh) options.start = before;
         if (options.start) options.pieces_max = pieces_again;
     }
-    auto planned = plan_fused_blocks(*problem, options);
+    auto planned = plan_with(planner_named(name_of(planner)).value(), *problem, options);
     if (!planned) return planned.error();
     const Plan alone = one_device_plan(evaluator.blocks(), 0);
     const double alone_us = evaluator.latency_us(alone);
-    if (alone_us <= planned->latency_us * worth_dividing) planned = Planned{alone, alone_us, planned->evaluations};
+    const bool ours = planner == RowPlannerKind::fused_blocks;
+    if (ours && alone_us <= planned->latency_us * worth_dividing)
+        planned = Planned{alone, alone_us, planned->evaluations};
     const UnitGraph units = units_of(evaluator.blocks(), planned->plan);
     proposal.plan = pruned(request, planned->plan, chain_hash);
     proposal.latency = in_usec(planned->latency_us);

@@ -34,6 +34,7 @@ struct LabRunOptions : ExperimentOptions {
     std::string plot_dir;
     std::string partition = "chain";
     std::string row_profile;
+    std::string row_planner = "fused-blocks";
     bool loopback = false;
     bool keep = false;
     bool json = false;
@@ -126,6 +127,8 @@ lab::LabOptions lab_options(const LabRunOptions& options, const LoadedExperiment
     made.profile = loaded.profile;
     for (const auto kind : {PartitionKind::edgeflow, PartitionKind::automatic})
         if (options.partition == name_of(kind)) made.partition = kind;
+    for (const auto kind : {RowPlannerKind::progressive_lp, RowPlannerKind::proportional, RowPlannerKind::equal})
+        if (options.row_planner == name_of(kind)) made.row_planner = kind;
     if (!options.row_profile.empty()) made.row_profile = std::filesystem::absolute(options.row_profile).string();
     made.log = [&progress, log = stderr_log("eddy", "info")](LogLevel level, const std::string& text) {
         progress.end();
@@ -174,11 +177,12 @@ Json or_null(const std::optional<Number>& value) {
 }
 
 Json to_json(const lab::Lab& lab, const LoadedExperiment& loaded, const Finding& finding, bool isolated,
-             const std::string& partition) {
+             const LabRunOptions& options) {
     const Experiment& experiment = loaded.experiment;
     Json json = cli::to_json(experiment, finding.run, true);
     json["compute"] = compute_word(experiment);
-    json["partition"] = partition;
+    json["partition"] = options.partition;
+    if (options.partition != "chain") json["row_planner"] = options.row_planner;
     json["isolation"] = isolated ? "namespaces" : "loopback";
     json["quota_factor"] = experiment.compute == ExperimentCompute::real ? Json(lab.quota_factor()) : Json(nullptr);
     json["delay_applied"] = lab.delay_applied();
@@ -254,7 +258,7 @@ Status write_plots(const std::string& text, const std::string& folder) {
 int print(const lab::Lab& lab, const LoadedExperiment& loaded, const LabRunOptions& options, bool isolated,
           const std::vector<Finding>& findings) {
     Json list = Json::array();
-    for (const Finding& finding : findings) list.push_back(to_json(lab, loaded, finding, isolated, options.partition));
+    for (const Finding& finding : findings) list.push_back(to_json(lab, loaded, finding, isolated, options));
     const std::string text = list.dump(2) + "\n";
     if (options.json) {
         std::cout << text << std::flush;
@@ -332,6 +336,10 @@ void add_lab_commands(CLI::App& program, Chosen& chosen) {
         ->check(CLI::IsMember({"chain", "edgeflow", "auto"}));
     command->add_option("--row-profile", options->row_profile,
                         "Recorded eddy.row_profile/1, for partitions other than chain (`eddy plan edgeflow --record`)");
+    command
+        ->add_option("--row-planner", options->row_planner,
+                     "Who divides rows: [scheduler] row_planner of all nodes, to compare planners")
+        ->check(CLI::IsMember({"fused-blocks", "progressive-lp", "proportional", "equal"}));
     command->add_flag("--loopback", options->loopback,
                       "No namespaces and quotas even as root: all nodes on loopback, links as they are");
     command->add_option("--plot", options->plot_dir, "Folder for plots, as `eddy lab plot` makes them (gnuplot)");

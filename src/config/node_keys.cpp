@@ -88,7 +88,8 @@ std::vector<Key> work_keys() {
          "With replay only: the recorded times are divided by it. Left out: 1.", false, false,
          to(&NodeConfig::replay_speed)},
         {"compute", "row_profile", TextType{}, "",
-         "With [scheduler] partition other than chain: a recorded eddy.row_profile/1, by which plans over rows are made. "
+         "With [scheduler] partition other than chain: a recorded eddy.row_profile/1, by which plans over rows are "
+         "made. "
          "Left out: measured on this device once, and kept. A node that replays needs one.",
          false, false, to(&NodeConfig::row_profile)},
         {"scheduler", "policy", ChoiceType{{"local", "ddi", "ar-mdi", "ms-mdi", "layered"}}, "\"layered\"",
@@ -102,10 +103,16 @@ std::vector<Key> work_keys() {
          "times. The other policies do not ask.",
          false, false, to(&NodeConfig::shares)},
         {"scheduler", "partition", ChoiceType{{"chain", "edgeflow", "auto"}}, "\"chain\"",
-         "How a model is divided. chain: by layers, along the ring, for many frames. edgeflow: by rows of every layer, over "
+         "How a model is divided. chain: by layers, along the ring, for many frames. edgeflow: by rows of every layer, "
+         "over "
          "all nodes at once, so that a single frame is done sooner. auto: by rows while frames are few, else what gets "
          "more through. Nodes that are set to chain take part in nobody's rows.",
          false, false, to(&NodeConfig::partition)},
+        {"scheduler", "row_planner", ChoiceType{{"fused-blocks", "progressive-lp", "proportional", "equal"}},
+         "\"fused-blocks\"",
+         "Who divides rows, for frames of this node's sources. The others are simpler and slower: the paper's linear "
+         "programs, rows in proportion to speeds, or as many for everyone, step by step. Not with partition = chain.",
+         false, false, to(&NodeConfig::row_planner)},
         {"scheduler", "queue_frames", IntegerType{1, 4096}, "16",
          "Bound of each queue; a source has one at every node, with layered one a cut.", false, false,
          to(&NodeConfig::queue_frames)},

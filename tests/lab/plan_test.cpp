@@ -177,6 +177,8 @@ TEST_CASE("eddy-node reads a node's file as what it was made from") {
                                            PolicyKind::layered);
         options.shares = *rc::gen::element(SharesKind::parameters, SharesKind::measured);
         options.partition = *rc::gen::element(PartitionKind::chain, PartitionKind::edgeflow, PartitionKind::automatic);
+        options.row_planner = *rc::gen::element(RowPlannerKind::fused_blocks, RowPlannerKind::progressive_lp,
+                                                RowPlannerKind::proportional, RowPlannerKind::equal);
         const bool real = experiment.compute == ExperimentCompute::real;
         if (!real || *rc::gen::arbitrary<bool>()) options.row_profile = EDDY_SOURCE_DIR "/CMakeLists.txt";
         auto name = *rc::gen::string<std::string>();
@@ -195,6 +197,7 @@ TEST_CASE("eddy-node reads a node's file as what it was made from") {
             RC_ASSERT(node_file(*read) == text);
             RC_ASSERT(read->policy == options.policy);
             RC_ASSERT(read->partition == options.partition);
+            RC_ASSERT(read->row_planner == options.row_planner);
             RC_ASSERT(read->row_profile == device.node.row_profile);
         }
     }));

@@ -252,6 +252,30 @@ TEST_CASE("where links become too slow for it, the last plan that divides rows i
     CHECK(made(alone).latency == made(alone).alone);
 }
 
+TEST_CASE("other planners divide rows as they always do, and what is told of their plans is as true") {
+    Cluster cluster = random_cluster(5);
+    const auto made = [&](RowPlannerKind kind) {
+        return make_row_plan(cluster.request, cluster.graph, cluster.profile, some_hash(), kind).value();
+    };
+    const size_t devices = cluster.request.devices.size();
+    const auto ours = made(RowPlannerKind::fused_blocks);
+    for (const auto kind : {RowPlannerKind::equal, RowPlannerKind::proportional, RowPlannerKind::progressive_lp}) {
+        CAPTURE(name_of(kind));
+        const auto plan = made(kind);
+        CHECK(plan.latency >= ours.latency);
+        CHECK(plan.alone == ours.alone);
+        cluster.request.from = plan.plan;
+        CHECK(made(kind).plan == plan.plan);
+        CHECK(made(kind).latency_before == plan.latency);
+        cluster.request.from.reset();
+    }
+    CHECK(made(RowPlannerKind::equal).plan.devices.size() == devices);
+    for (const RowBlock& block : made(RowPlannerKind::equal).plan.blocks) CHECK(block.last == block.first + 1);
+    cluster.request.links.assign(devices * devices, {1e3, Usec{100}});
+    CHECK(made(RowPlannerKind::equal).plan.devices.size() == devices);
+    CHECK(made(RowPlannerKind::fused_blocks).plan.devices.size() == 1);
+}
+
 TEST_CASE("a device alone takes the profile's times by its speed, and is its own period") {
     Cluster cluster = one_convolution(1);
     cluster.request.devices[0].speed = 0.5;

@@ -71,6 +71,7 @@ TEST_CASE("the defaults that the reference prints are the ones that an empty tab
     CHECK(config.policy == expected.policy);
     CHECK(config.shares == expected.shares);
     CHECK(config.partition == expected.partition);
+    CHECK(config.row_planner == expected.row_planner);
     CHECK(config.queue_frames == expected.queue_frames);
     CHECK(config.attempts_max == expected.attempts_max);
     CHECK(config.stop_timeout_s == expected.stop_timeout_s);
@@ -124,6 +125,7 @@ row_profile = "rows/../m.row_profile.json"
 policy = "local"
 shares = "measured"
 partition = "auto"
+row_planner = "equal"
 queue_frames = 5
 attempts_max = 6
 stop_timeout_s = 0
@@ -180,6 +182,7 @@ TEST_CASE("every key reaches its member") {
     CHECK(config.policy == PolicyKind::local);
     CHECK(config.shares == SharesKind::measured);
     CHECK(config.partition == PartitionKind::automatic);
+    CHECK(config.row_planner == RowPlannerKind::equal);
     CHECK(config.queue_frames == 5);
     CHECK(config.attempts_max == 6);
     CHECK(config.stop_timeout_s == 0);

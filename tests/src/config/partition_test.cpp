@@ -20,6 +20,17 @@ TEST_CASE("each partition is known by its name, and chain is what nobody has to 
     CHECK(accepted(scratch, named).row_profile.empty());
 }
 
+TEST_CASE("each planner of rows is known by its name, and fused-blocks is what nobody has to write") {
+    const Scratch scratch;
+    for (const auto kind : {RowPlannerKind::fused_blocks, RowPlannerKind::progressive_lp, RowPlannerKind::proportional,
+                            RowPlannerKind::equal})
+        CHECK(accepted(scratch, named + "[scheduler]\nrow_planner = \"" + name_of(kind) + "\"\n").row_planner == kind);
+    CHECK(accepted(scratch, named).row_planner == RowPlannerKind::fused_blocks);
+    CHECK(refusal(scratch, named + "[scheduler]\nrow_planner = \"lp\"\n") ==
+          "node.toml:4: [scheduler] row_planner: found \"lp\", allowed: \"fused-blocks\", \"progressive-lp\", "
+          "\"proportional\" or \"equal\"");
+}
+
 TEST_CASE("a partition that there is not is refused with file, line, key and those that there are") {
     const Scratch scratch;
     const std::string allowed = ", allowed: \"chain\", \"edgeflow\" or \"auto\"";
