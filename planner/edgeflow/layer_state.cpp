@@ -39,7 +39,7 @@ std::vector<double> LayerState::finish_us(const Block& block) {
             }
         }
         const Device& on = problem.device(i);
-        finish[i] = ready_us + (share.cost_us[on.profile] + problem.unit_us(on.profile)) / on.speed;
+        finish[i] = ready_us + problem.unit_us(on, share.cost_us[on.profile]);
     }
     return finish;
 }

@@ -64,8 +64,9 @@ Status Problem::check_cluster() const {
     for (const Link& link : parts_.links)
         if (!positive(link.bytes_per_us) || !not_negative(link.delay_us))
             return invalid("a link's speed must be above 0, its delay 0 or more");
-    if (!not_negative(parts_.message.fixed_us) || !not_negative(parts_.message.us_per_byte))
-        return invalid("what a message costs must be 0 or more");
+    if (!not_negative(parts_.message.fixed_us) || !not_negative(parts_.message.us_per_byte) ||
+        !not_negative(parts_.dispatch_us))
+        return invalid("what a message or a unit costs must be 0 or more");
     return success();
 }
 

@@ -52,6 +52,9 @@ public:
         MessageCost message;
         size_t source = 0;    ///< the device that has the frame and wants the result
         uint32_t window = 1;  ///< frames that may be under way at a time: each needs its memory
+        /// From when a unit's turn has come until it runs, and from its end until that is known: threads are woken. By
+        /// the lab's frames, against what was predicted without it.
+        double dispatch_us = 60;
     };
     /// Invalid: profiles of another model, what is not finite or not above 0, more than devices_max devices, none that
     /// has the model.
@@ -79,9 +82,9 @@ public:
     [[nodiscard]] double step_us(size_t profile, uint32_t step, int64_t rows) const {
         return time_us(parts_.profiles[profile].steps[step], static_cast<uint32_t>(rows));
     }
-    /// What every unit takes besides, at speed 1.
-    [[nodiscard]] double unit_us(size_t profile, uint64_t gathered_bytes = 0) const {
-        return time_us(parts_.profiles[profile], {}, gathered_bytes);
+    /// What a unit takes there whose steps take `steps_us` at speed 1.
+    [[nodiscard]] double unit_us(const Device& on, double steps_us, uint64_t gathered_bytes = 0) const {
+        return parts_.dispatch_us + (steps_us + time_us(parts_.profiles[on.profile], {}, gathered_bytes)) / on.speed;
     }
 
     /// The same with another source, or with speeds and links as they are now: for planning again.

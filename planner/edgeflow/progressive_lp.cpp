@@ -99,7 +99,7 @@ private:
         const int64_t few = std::max<int64_t>(1, rows / 4);
         const auto cost_us = [&](int64_t count) {
             const Share& share = blocks.share(iterate_.first, iterate_.last, {0, count}, false);
-            return (share.cost_us[on.profile] + problem_.unit_us(on.profile)) / on.speed;
+            return problem_.unit_us(on, share.cost_us[on.profile]);
         };
         if (few == rows) return {0, cost_us(rows)};
         const double slope_us = std::max(0.0, (cost_us(rows) - cost_us(few)) / static_cast<double>(rows - few));

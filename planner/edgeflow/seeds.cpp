@@ -152,8 +152,7 @@ private:
         const Share& share = blocks_.share(block, device);
         const double arrived_us = bring(labels_[from].live, share.inputs, device, labels_[from].clock, clock);
         const Device& on = problem_.device(device);
-        clock.lane[device] = std::max(clock.lane[device], arrived_us) +
-                             (share.cost_us[on.profile] + problem_.unit_us(on.profile)) / on.speed;
+        clock.lane[device] = std::max(clock.lane[device], arrived_us) + problem_.unit_us(on, share.cost_us[on.profile]);
     }
 
     /// When all of `inputs` are at a device. `before`: when devices had made what they send.

@@ -58,10 +58,10 @@ std::vector<double> speeds(const Problem& problem) {
     std::vector<double> speeds;
     for (size_t i = 0; i < problem.devices(); ++i) {
         const Device& device = problem.device(i);
-        double whole_us = problem.unit_us(device.profile);
+        double whole_us = 0;
         for (uint32_t step = 0; step < problem.step_count(); ++step)
             whole_us += problem.step_us(device.profile, step, problem.steps()[step].rows);
-        speeds.push_back(device.has_model ? device.speed / std::max(whole_us, 1e-3) : 0);
+        speeds.push_back(device.has_model ? 1 / std::max(problem.unit_us(device, whole_us), 1e-3) : 0);
     }
     return speeds;
 }

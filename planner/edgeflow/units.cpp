@@ -166,7 +166,7 @@ private:
                 made_.units[number].gathered_bytes += problem_.row_bytes(input.value) * rows_counted(input);
         }
         made_.units[number].cost_us =
-            (share.cost_us[on.profile] + problem_.unit_us(on.profile, made_.units[number].gathered_bytes)) / on.speed;
+            problem_.unit_us(on, share.cost_us[on.profile], made_.units[number].gathered_bytes);
         // Windows in padding alone need nothing, but somebody must say that there is a frame.
         if (share.inputs.empty()) provide(number, {problem_.graph().inputs().front(), {0, 1}});
         for (const ValueRows& output : share.outputs)

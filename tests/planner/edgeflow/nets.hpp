@@ -115,12 +115,14 @@ struct ClusterSketch {
     double bytes_per_us = 125;
     double delay_us = 0;
     planner::edgeflow::MessageCost message{0, 0};
+    double dispatch_us = 0;
     size_t source = 0;
 };
 
 inline planner::edgeflow::Problem::Parts parts_of(const graph::ModelGraph& graph, RowProfile profile,
                                                   const ClusterSketch& cluster) {
     planner::edgeflow::Problem::Parts parts{graph, {std::move(profile)}, {}, {}, cluster.message, cluster.source};
+    parts.dispatch_us = cluster.dispatch_us;
     for (const double speed : cluster.speeds)
         parts.devices.push_back({"d" + std::to_string(parts.devices.size()), 0, speed, UINT64_MAX, true});
     parts.links.assign(cluster.speeds.size() * cluster.speeds.size(), {cluster.bytes_per_us, cluster.delay_us});

@@ -219,7 +219,7 @@ TEST_CASE("where plans have many units and messages, fewer of them are looked at
     REQUIRE(all.ok());
     CHECK(all->evaluations < 10'000);  // two units at least, of every plan
     CHECK(all->evaluations > 100);
-    evaluator.latency_us(all->plan);
+    CHECK(evaluator.latency_us(all->plan) == all->latency_us);
     const UnitGraph units = units_of(evaluator.blocks(), all->plan);
     CHECK(evaluator.pieces() == units.units.size() + units.messages.size());
 }

@@ -115,13 +115,29 @@ TEST_CASE("a unit puts together what it needs of a value in several pieces, and 
                                                             static_cast<uint64_t>(graph::row_count(value));
             }
             RC_ASSERT(unit.gathered_bytes == bytes);
-            const double us = share.cost_us.front() + made.problem.unit_us(0, bytes);
+            const Device& on = made.problem.device(unit.device);
+            const double us = made.problem.unit_us(on, share.cost_us.front(), bytes);
             RC_ASSERT(std::abs(unit.cost_us - us) < 1e-6);
-            RC_ASSERT(made.problem.unit_us(0, bytes) >= gather_us_per_byte * static_cast<double>(bytes));
+            RC_ASSERT(made.problem.unit_us(on, 0, bytes) >= gather_us_per_byte * static_cast<double>(bytes));
             any = any || bytes > 0;
         }
     });
     CHECK(any);
+}
+
+TEST_CASE("each unit takes what its steps do by its device's speed, and its dispatch at any speed") {
+    NetBuilder net(8);
+    net.convolution(ValueId{0});
+    ClusterSketch cluster;
+    cluster.speeds = {0.5, 2};
+    cluster.dispatch_us = 60;
+    const Problem problem = problem_of(net.graph(), linear_profile(net.graph(), 20, 10, 4), cluster);
+    Blocks blocks(problem);
+    const UnitGraph units = units_of(blocks, {{{0, problem.step_count(), {0, 4, 8}}}});
+    REQUIRE(units.units.size() == 4);
+    CHECK(units.units[1].cost_us == doctest::Approx(60 + (4 + 10 + 4 * 20) / 0.5));
+    CHECK(units.units[2].cost_us == doctest::Approx(60 + (4 + 10 + 4 * 20) / 2.0));
+    CHECK(units.units.back().cost_us == 0);
 }
 
 TEST_CASE("what a unit needs was made by the unit, or brought by the message, that it names") {
