@@ -14,13 +14,16 @@ public:
     /// message was in the receiver's kernel already.
     void on_receipt(uint64_t bytes, Usec span) {
         if (bytes < 16 * 1024 || span < Usec{50}) return;
-        bytes_ = bytes_ * (1 - newest) + static_cast<double>(bytes);
-        span_s_ = span_s_ * (1 - newest) + to_seconds(span);
+        const double seconds = to_seconds(std::min(span, span_max));
+        // One that stood still on its way says little of the link, however long it took.
+        const double weight = std::min(1.0, std::max(span_s_, seen_s) / seconds);
+        bytes_ = bytes_ * (1 - newest) + weight * static_cast<double>(bytes);
+        span_s_ = span_s_ * (1 - newest) + weight * seconds;
     }
 
     /// It became known otherwise: by a wait that took too long, or because it changed at one blow.
     void set(double bytes_per_s) {
-        if (span_s_ == 0) span_s_ = unseen_s;
+        span_s_ = seen_s;
         bytes_ = bytes_per_s * span_s_;
     }
     void at_most(double bytes_per_s) {
@@ -36,8 +39,9 @@ public:
     }
 
 private:
-    static constexpr double newest = 0.125;   ///< what the newest message counts, if all are alike
-    static constexpr double unseen_s = 0.01;  ///< as if that long had been seen
+    static constexpr double newest = 0.125;                  ///< what the newest message counts, if all are alike
+    static constexpr double seen_s = 0.03;                   ///< a message counts at most as this, or as all before it
+    static constexpr Usec span_max = std::chrono::hours(1);  ///< whatever a receiver says
 
     double bytes_ = 0;   ///< Of the latest messages, older ones counting less; not the mean of their speeds, because
     double span_s_ = 0;  ///< short ones that a buffer on the way let through at once would be most of that.

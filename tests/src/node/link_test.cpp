@@ -144,6 +144,22 @@ TEST_CASE("messages that a buffer let through at once say less of a link than wh
     CHECK(estimator.bytes_per_s() == doctest::Approx(20e6).epsilon(0.02));  // and what was is forgotten
 }
 
+TEST_CASE("a message that stood still on its way says little of a link, however long it took") {
+    for (const Usec stall : {from_ms(2000), Usec(std::chrono::minutes(5)), Usec::max()}) {
+        LinkEstimator estimator;
+        for (int i = 0; i < 20; ++i) estimator.on_receipt(200'000, Usec{20'000});
+        estimator.on_receipt(200'000, stall);
+        CHECK(estimator.bytes_per_s() > 4e6);
+        for (int i = 0; i < 8; ++i) estimator.on_receipt(200'000, Usec{20'000});
+        CHECK(estimator.bytes_per_s() > 7e6);
+        for (int i = 0; i < 20; ++i) estimator.on_receipt(200'000, Usec{200'000});
+        CHECK(estimator.bytes_per_s() == doctest::Approx(1e6).epsilon(0.1));  // but a link may have become slow
+    }
+    LinkEstimator only;
+    only.on_receipt(20'000, Usec::max());
+    CHECK(only.bytes_per_s() > 1);
+}
+
 TEST_CASE("what is known of a link otherwise holds until messages tell more") {
     LinkEstimator estimator;
     estimator.at_most(5e6);
