@@ -31,7 +31,8 @@ std::optional<Image> image_of(const Shape& shape) {
 
 bool is_frame(const Value& value) {
     const Shape& shape = value.meta.shape;
-    return value.meta.dtype == DType::u8 && shape.size() == 3 && is_extent(shape[0]) && shape[2] == 3;
+    return value.meta.dtype == DType::u8 && shape.size() == 3 && is_extent(shape[0]) && is_extent(shape[1]) &&
+           shape[2] == 3;
 }
 
 // --- what a rule is read off ---------------------------------------------------------------------------------------

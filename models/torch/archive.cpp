@@ -145,7 +145,7 @@ Status check_archive(const std::string& path, uint64_t bytes_max) {
     std::error_code unknown;
     // A folder would be as large as can be, and a pipe would never open.
     if (std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown))
-        return invalid(path + ": not a file");
+        return invalid(path + ": not a file, a TorchScript archive is wanted");
     Reader reader(path);
     if (!reader.ok()) return unavailable(path + ": cannot be opened");
     if (reader.size() > bytes_max)

@@ -51,6 +51,13 @@ std::optional<Plan> plan_for(const PlanRequest& request, const RowPlan& told, Bl
     return plan;
 }
 
+/// With the memory that its own window takes, which may be another than that of what is planned now.
+Usec as_it_is(PlanRequest request, const graph::ModelGraph& graph, const RowProfile& profile, const Plan& plan) {
+    request.window = request.from->window;
+    const auto problem = problem_of(request, graph, profile);
+    return problem ? in_usec(Evaluator(*problem).latency_us(plan)) : Usec{0};
+}
+
 /// Only the source, and who has rows.
 RowPlan pruned(const PlanRequest& request, const Plan& plan, const ContentHash& chain_hash) {
     RowPlan told;
@@ -96,7 +103,7 @@ Result<PlanProposal> make_row_plan(const PlanRequest& request, const graph::Mode
     PlanProposal proposal;
     if (request.from) {
         const auto before = plan_for(request, *request.from, evaluator.blocks());
-        if (before) proposal.latency_before = in_usec(evaluator.latency_us(*before));
+        if (before) proposal.latency_before = as_it_is(request, graph, profile, *before);
         if (!request.afresh) options.start = before;
         if (options.start) options.pieces_max = pieces_again;
     }

@@ -338,7 +338,7 @@ void add_lab_commands(CLI::App& program, Chosen& chosen) {
                         "Recorded eddy.row_profile/1, for partitions other than chain (`eddy plan edgeflow --record`)");
     command
         ->add_option("--row-planner", options->row_planner,
-                     "Who divides rows: [scheduler] row_planner of all nodes, to compare planners")
+                     "Who divides rows, for partitions other than chain: [scheduler] row_planner of all nodes")
         ->check(CLI::IsMember({"fused-blocks", "progressive-lp", "proportional", "equal"}));
     command->add_flag("--loopback", options->loopback,
                       "No namespaces and quotas even as root: all nodes on loopback, links as they are");

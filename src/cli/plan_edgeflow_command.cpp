@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -74,9 +75,14 @@ Status write_profile(const engine::Model& model, const RowProfile& profile, cons
 
 /// What can be known before rows are measured, which takes a while.
 Status check_before(const EdgeflowCommand& command, const engine::Model& model, size_t devices, size_t source) {
+    if (const auto any = Problem::of_structure(model.graph(), 1, 0); !any)
+        return invalid(command.model + ": " + any.error().message);
     if (const auto problem = Problem::of_structure(model.graph(), devices, source); !problem)
         return invalid(command.cluster + ": " + problem.error().message);
-    if (!command.record.empty() && !std::ofstream(command.record, std::ios::app)) return cannot_record(command.record);
+    if (command.record.empty()) return success();
+    const bool is_there = std::filesystem::exists(command.record);
+    if (!std::ofstream(command.record, std::ios::app)) return cannot_record(command.record);
+    if (!is_there) std::filesystem::remove(command.record);  // an empty one would be no profile
     return success();
 }
 

@@ -110,8 +110,10 @@ std::vector<Key> work_keys() {
          false, false, to(&NodeConfig::partition)},
         {"scheduler", "row_planner", ChoiceType{{"fused-blocks", "progressive-lp", "proportional", "equal"}},
          "\"fused-blocks\"",
-         "Who divides rows, for frames of this node's sources. The others are simpler and slower: the paper's linear "
-         "programs, rows in proportion to speeds, or as many for everyone, step by step. Not with partition = chain.",
+         "With partition other than chain: who divides rows, for frames of this node's sources. The others are "
+         "simpler, to "
+         "compare with: the paper's linear programs, rows in proportion to speeds, or as many for everyone, step by "
+         "step.",
          false, false, to(&NodeConfig::row_planner)},
         {"scheduler", "queue_frames", IntegerType{1, 4096}, "16",
          "Bound of each queue; a source has one at every node, with layered one a cut.", false, false,

@@ -67,7 +67,8 @@ std::optional<Flow::Objection> Flow::objection(const FrameId& id, uint32_t attem
             int64_t{rows.begin} != tensor.rows.begin || int64_t{rows.end} != tensor.rows.end)
             return Objection{"other rows than the plan says", false};
         // Found here, it is the sender's offence; a unit that met it would be this device's failure.
-        if (found.meta.dtype != tensor.dtype || found.meta.shape != tensor.shape)
+        if (found.meta.dtype != tensor.dtype || found.meta.shape != tensor.shape ||
+            (tensor.sum && found.meta.channels_last))
             return Objection{"rows of another type or shape than the model's", false};
     }
     const auto frame = frames_.find(id);

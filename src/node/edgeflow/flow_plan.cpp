@@ -48,13 +48,16 @@ private:
         if (partial_[piece.value.value]) all = problem_.rules()[value.producer].inputs.front().rows;
         std::vector<int64_t> shape = value.meta.shape;
         if (rows > 1) shape[row_layout(value.meta)->axis.value()] = piece.rows.size();
+        const bool sum = value.producer != graph::no_operator &&
+                         problem_.rules()[value.producer].kind == graph::RowRule::Kind::reduction;
         return {piece.value,
                 piece.rows,
                 problem_.row_bytes(piece.value) * static_cast<uint64_t>(counted),
                 static_cast<uint32_t>(all),
                 0,
                 value.meta.dtype,
-                std::move(shape)};
+                std::move(shape),
+                sum};
     }
 
     uint32_t add_tensor(const graph::ValueRows& piece) {

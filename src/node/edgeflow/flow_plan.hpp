@@ -24,6 +24,7 @@ struct FlowTensor {
     uint32_t uses = 0;      ///< units here that read it; 0 for what only travels
     DType dtype = DType::f32;
     std::vector<int64_t> shape;
+    bool sum = false;  ///< of a pool: its channels never come last
     friend bool operator==(const FlowTensor&, const FlowTensor&) = default;
 };
 

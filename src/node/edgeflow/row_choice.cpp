@@ -53,8 +53,9 @@ std::optional<PlanRequest> RowChoice::consider(const RowFacts& facts, const RowP
         failures_in_a_row_ = 0;  // the plan stands
     }
     const bool gone = proposal_ && current == nullptr;  // with a device that may be back already
+    const bool narrow = current != nullptr && current->window < window_max && now - window_since_ >= window_grows_after;
     if (partition_ == PartitionKind::chain || asked_ || now < not_before_ || facts.devices.size() < 2 ||
-        (!gone && !changed(facts, moved)))
+        (!gone && !narrow && !changed(facts, moved)))
         return std::nullopt;
     if (gone) {
         proposal_.reset();
@@ -108,7 +109,9 @@ std::optional<RowPlan> RowChoice::made(const ev::PlanMade& made, bool in_use) {
     if (!made.proposal) return std::nullopt;
     const PlanProposal& found = *made.proposal;
     const auto us = [](Usec time) { return static_cast<double>(time.count()); };
-    if (in_use && found.latency_before > Usec{0} && us(found.latency) > gain_asked_ * us(found.latency_before)) {
+    const bool wider = proposal_ && found.plan.window > proposal_->plan.window;
+    const double gain_needed = wider ? 1.0 : gain_asked_;
+    if (in_use && found.latency_before > Usec{0} && us(found.latency) > gain_needed * us(found.latency_before)) {
         if (proposal_) proposal_->latency = found.latency_before;
         return std::nullopt;
     }

@@ -361,6 +361,23 @@ TEST_CASE("what a plan in use would take by now is told when speeds have changed
     CHECK(cluster.plan()->latency_before > made->latency);
 }
 
+TEST_CASE("what a plan in use takes is told by its own window, also where a wider one does not fit") {
+    Cluster cluster = one_convolution(2);
+    const auto made = cluster.plan();
+    REQUIRE(made.ok());
+    REQUIRE(made->plan.devices.size() == 2);
+    const Problem problem = problem_of(cluster, made->plan);
+    planner::edgeflow::Blocks blocks(problem);
+    const auto memory = units_of(blocks, plan_of(made->plan)).memory.at(1);
+    cluster.request.from = made->plan;
+    cluster.request.devices[1].memory_bytes = memory.weight_bytes + memory.of_frames(1);
+    cluster.request.window = 4;
+    const auto next = cluster.plan();
+    REQUIRE(next.ok());
+    CHECK(next->latency_before == made->latency);
+    CHECK(next->latency > made->latency);
+}
+
 TEST_CASE("a plan of another model, or one that is none at all, is as if there were none") {
     Cluster cluster = one_convolution(2);
     const auto made = cluster.plan();

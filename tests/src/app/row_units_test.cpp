@@ -252,6 +252,8 @@ TEST_CASE("whatever the plan, zeros are the tensors that it reckons with") {
                     RC_ASSERT(made.front().bytes.size() == tensor.bytes);
                     RC_ASSERT(made.front().meta.bytes() == tensor.bytes);
                     RC_ASSERT(made.front().meta.value == tensor.value);
+                    RC_ASSERT(made.front().meta.dtype == tensor.dtype);
+                    RC_ASSERT(made.front().meta.shape == tensor.shape);
                     RC_ASSERT(resolved(made.front().meta.rows, tensor.all_rows) == rows);
                 }
         }

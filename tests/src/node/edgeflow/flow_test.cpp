@@ -179,6 +179,32 @@ TEST_CASE("what does not fit the plan is refused, and tells why") {
     CHECK(refused(good).find("stale: the same rows a second time") == 0);
 }
 
+TEST_CASE("a pool's sum whose channels are said to come last is refused") {
+    NetBuilder net(8);
+    net.whole(net.pooled(net.convolution(ValueId{0})));
+    const Problem problem = problem_of(net.graph(), linear_profile(net.graph(), 10, 2), {});
+    FlowWorld world(problem, {{{0, 1, {0, 4, 8}, false}, {1, 2, {0, 4, 8}, false}, {2, 3, {0, 1, 1}, false}}}, 2, 1);
+    world.capture(0);
+    size_t sums = 0;
+    while (!world.idle()) {
+        for (FlowWorld::Parcel parcel : world.parcels()) {
+            TensorMeta& meta = parcel.out.tensors.front().meta;
+            if (meta.value != ValueId{2}) continue;
+            ++sums;
+            meta.channels_last = true;
+            std::vector<TensorRef> released;
+            const auto objection = world.flow(parcel.out.to)
+                                       .receive(flow_frame(0), 1, parcel.out.message, parcel.from, parcel.out.tensors,
+                                                {}, Instant{}, released);
+            REQUIRE(objection);
+            CHECK(objection->why.find("type or shape") != std::string::npos);
+        }
+        world.step();
+    }
+    CHECK(sums > 0);
+    CHECK(world.results().count(0) == 1);
+}
+
 TEST_CASE("no more frames than the window holds are taken, and done ones are known again") {
     Halves halves;
     FlowWorld::Parcel parcel = halves.first_parcel();

@@ -41,6 +41,7 @@ struct Choosing {
         ev::PlanMade event;
         event.request = request.number;
         event.proposal = PlanProposal{plan_of(request.devices), latency, period, before, Usec{90'000}};
+        event.proposal->plan.window = request.window;
         return event;
     }
     /// Asks, and takes what is made into use.
@@ -224,6 +225,29 @@ TEST_CASE("long after a failure plans reserve twice the memory again, up to what
         CHECK(request->window == window);
         choosing.choice.made(Choosing::made(*request, from_ms(30)), false);
     }
+}
+
+TEST_CASE("a minute after a failure a wider plan is asked for though nothing changed, and taken if it is no slower") {
+    Choosing choosing;
+    choosing.use();
+    choosing.fail();
+    CHECK_FALSE(choosing.consider());
+    choosing.now += std::chrono::seconds(5);
+    choosing.use();
+    CHECK(choosing.current->window == 2);
+    CHECK_FALSE(choosing.after(std::chrono::seconds(50)));
+    for (const auto& [latency, is_taken] :
+         std::vector<std::pair<Usec, bool>>{{from_ms(31), false}, {from_ms(30), true}}) {
+        const auto request = choosing.after(std::chrono::minutes(1));
+        REQUIRE(request);
+        CHECK(request->window == 4);
+        const auto taken = choosing.choice.made(Choosing::made(*request, latency, from_ms(30)), true);
+        CHECK(taken.has_value() == is_taken);
+        if (taken) choosing.current = taken;
+        CHECK_FALSE(choosing.after(std::chrono::seconds(50)));
+    }
+    CHECK(choosing.current->window == 4);
+    CHECK_FALSE(choosing.after(std::chrono::minutes(5)));
 }
 
 TEST_CASE("the wait after failures has an end") {
