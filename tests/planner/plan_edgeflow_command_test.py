@@ -122,6 +122,16 @@ class PlanEdgeflow(unittest.TestCase):
                 self.assertIn(words, ended.stderr)
                 self.assertNotIn("measuring", ended.stderr)
 
+    def test_a_record_is_not_begun_where_nothing_was_measured(self):
+        made = pathlib.Path(self.folder.name) / "made.json"
+        garbage = pathlib.Path(self.folder.name) / "none.json"
+        garbage.write_text("{")
+        self.assertEqual(edgeflow(MODEL, CLUSTER, "--record", made, "--row-profile", garbage).returncode, 2)
+        self.assertFalse(made.exists())
+        made.write_text("kept")
+        self.assertEqual(edgeflow(MODEL, CLUSTER, "--record", made, "--row-profile", garbage).returncode, 2)
+        self.assertEqual(made.read_text(), "kept")
+
     def test_operators_that_cannot_be_divided_are_named_with_the_reason(self):
         self.assertEqual([each["operator"] for each in self.plan["whole"]], ["aten::flatten", "aten::linear"])
         self.assertRegex(self.again().stdout, r"(?m)^aten::linear +1 +fc +no rule says which rows it needs$")

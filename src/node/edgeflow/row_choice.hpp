@@ -1,7 +1,8 @@
 // When a source has a plan over rows made, whether it takes what was made, and whether its frames go by rows or along
 // the chain. Plans are made anew when speeds or links have moved; a new one must be clearly better to be worth
-// compiling. Under `auto` frames go by rows while few are under way, since that is what rows are for; when there are
-// more than the plan can carry they go where more get through.
+// compiling, unless it is wider than one that was made narrow after a failure. Under `auto` frames go by rows while few
+// are under way, since that is what rows are for; when there are more than the plan can carry they go where more get
+// through.
 //
 // Pure; one owner, one thread.
 #pragma once
